@@ -1,0 +1,61 @@
+# make demo: see it work.  make test: set up, check and test everything.
+# The virtual environment is made by itself, and again when pyproject.toml changes.
+
+SHELL := /bin/sh
+PYTHON ?=
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check -qq install
+# Tests run in as many processes; PYTEST_ARGS adds to the command line.
+JOBS ?= 2
+PYTEST_ARGS ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help venv demo test check format crash-test bench clean
+
+help:  ## list the targets
+	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 20
+
+venv: $(VENV)/.dev  ## set up .venv for development
+
+# What a user has: the package and its core dependencies.
+$(VENV)/.core: pyproject.toml
+	@python=$$(PYTHON='$(PYTHON)' sh .ci/find-python) || exit 1; \
+	if ! $(BIN)/python -c 'import pip' 2>/dev/null; then \
+	    echo "Making $(VENV) with $$python"; "$$python" -m venv --clear $(VENV) || exit 1; \
+	fi
+	@echo "Installing jobctl into $(VENV) (half a minute)"
+	@$(PIP) -e .
+	@touch $@
+
+# What a developer has in addition.
+$(VENV)/.dev: pyproject.toml $(VENV)/.core
+	@echo "Installing the development tools into $(VENV) (half a minute)"
+	@$(PIP) -e '.[dev]'
+	@touch $@
+
+demo: $(VENV)/.core  ## run a dozen real jobs from start to end
+	@JOBCTL='$(CURDIR)/$(BIN)/jobctl' sh examples/demo/run.sh
+
+test: check  ## set up, check and test
+
+check: $(VENV)/.dev  ## format, lint, types, arrows, tests
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/pytest -n $(JOBS) $(PYTEST_ARGS)
+
+format: $(VENV)/.dev  ## format the code and mend what can be mended
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+crash-test: $(VENV)/.dev  ## the crash tests alone, at full size
+	$(BIN)/pytest tests/crash --full-size $(PYTEST_ARGS)
+
+bench: $(VENV)/.dev  ## measure
+	$(BIN)/python -m benchmarks
+
+clean:  ## remove what was made here
+	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

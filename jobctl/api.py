@@ -1,0 +1,230 @@
+"""Queue, as a program opens it: the same configuration, store and daemon as the terminal's."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine, Iterable, Sequence
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
+
+from jobctl.core.options import JobOptions
+
+if TYPE_CHECKING:
+    from typing import Unpack
+
+    from jobctl.config import Config
+    from jobctl.core.job import Job, Status
+    from jobctl.core.store import Stats
+    from jobctl.runtime.embedded import Embedded
+    from jobctl.services.adding import Spec
+    from jobctl.services.queue import QueueService
+
+# Inside the class, `list` is the method.
+if TYPE_CHECKING:
+    _Jobs = list[Job[Any]]
+
+P = ParamSpec("P")
+R = TypeVar("R")
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+class Queue:
+    """A queue of jobs. It is opened when it is first used, and may be shared by threads.
+
+    `config` is the jobs.toml to use and `store` where the jobs are kept (a folder); without
+    them they are found as the `jobctl` command finds them. `concurrency` is how many jobs
+    run at once after `start()`.
+
+    Every method may raise ConfigError or StoreError.
+    """
+
+    def __init__(
+        self,
+        config: str | None = None,
+        store: str | None = None,
+        concurrency: int | None = None,
+    ) -> None:
+        self._config_flag = None if config is None else str(config)
+        self._store_flag = None if store is None else str(store)
+        self._concurrency = concurrency
+        self._config: Config | None = None
+        self._service: QueueService | None = None
+        self._daemon: Embedded | None = None
+        self._processes: dict[str, str] = {}
+        #: The same methods for asynchronous programs: `await queue.aio.add(...)`.
+        self.aio = AsyncQueue(self)
+
+    def add(self, name: str, data: Any = None, /, **options: Unpack[JobOptions]) -> str:
+        """Add a job and return its id. It is durable when this returns.
+
+        `options` are those of JobOptions: priority (higher runs first), max_retries (runs
+        after the first), delay or scheduled_for, job_id (a second add with the same id adds
+        nothing and returns that id), timeout, backoff, tags, concurrency_key, if_exists.
+
+        Raises InvalidJob, Duplicate, WrongStatus.
+        """
+        return self._opened.add(name, data, options).id
+
+    def add_many(self, jobs: Iterable[Spec]) -> list[str]:
+        """Add jobs with one durable commit, all or none, and return their ids in order.
+
+        A job is a mapping with `name`, `data` and options under their names, or a tuple
+        (name, data) or (name, data, options). Raises as `add` does.
+        """
+        return self._opened.add_many(jobs)
+
+    def get(self, job_id: str) -> Job[Any] | None:
+        """Return the job with this id, or None."""
+        return self._opened.get(job_id)
+
+    def list(
+        self,
+        status: Status | str | None = None,
+        name: str | None = None,
+        limit: int = 50,
+        offset: int = 0,
+    ) -> _Jobs:
+        """Return jobs, the newest first. Raises InvalidJob for a value that cannot be."""
+        return self._opened.list(status=status, name=name, limit=limit, offset=offset)
+
+    def stats(self) -> Stats:
+        """Return how many jobs have each status, and the total."""
+        return self._opened.stats()
+
+    def retry(self, job_id: str) -> Job[Any]:
+        """Make a failed or cancelled job pending again. Raises NotFound, WrongStatus."""
+        return self._opened.retry(job_id)
+
+    def cancel(self, job_id: str) -> Job[Any]:
+        """Cancel a pending job, or ask a running one to end. Raises NotFound, WrongStatus."""
+        return self._opened.cancel(job_id)
+
+    def delete(self, job_id: str) -> None:
+        """Remove a job that is not running. Raises NotFound, WrongStatus."""
+        self._opened.delete(job_id)
+
+    def cleanup(self, older_than: datetime | timedelta | None = None) -> int:
+        """Delete finished jobs that ended before a time, or longer ago than a duration.
+
+        Without either the configured retention decides. Returns how many went.
+        """
+        return self._opened.cleanup_older(older_than)
+
+    def wait(self, job_ids: str | Sequence[str], timeout: float | None = None) -> _Jobs:
+        """Block until jobs have ended, at most `timeout` seconds, and return them.
+
+        Raises TimeoutError if some have not ended by then, NotFound for an unknown one.
+        """
+        ids = [job_ids] if isinstance(job_ids, str) else job_ids
+        waited = self._opened.wait(ids, timeout)
+        if waited.left:
+            raise TimeoutError(f"not ended after {timeout:g} s: {', '.join(waited.left)}")
+        return waited.jobs
+
+    def process(self, name: str, function: F) -> F:
+        """Register a function as the handler of the jobs called `name`.
+
+        Workers import it afresh, so it stands at the top level of a module or of the
+        program: a closure, a lambda or a method raises HandlerError.
+        """
+        from jobctl.runtime import handlers
+
+        self._processes[name] = handlers.process(name, function)
+        return function
+
+    def start(self, timeout: float = 60.0) -> None:
+        """Start the daemon of this queue, and wait until it is ready.
+
+        It is `jobctl run` in a process of its own, which ends with this one. Raises
+        StoreBusy if the store has a daemon, HandlerError if the handlers do not import,
+        TimeoutError if it is not ready after `timeout` seconds.
+        """
+        from jobctl.runtime.embedded import Embedded
+
+        if self._daemon is None:
+            daemon = Embedded(self._run_arguments())
+            daemon.wait_ready(timeout)
+            self._daemon = daemon
+
+    def stop(self) -> None:
+        """Stop the daemon: running jobs have shutdown_timeout to end."""
+        if self._daemon is not None:
+            self._daemon.stop()
+            self._daemon = None
+
+    def close(self) -> None:
+        """Stop the daemon if it was started, and let go of the store."""
+        self.stop()
+        if self._service is not None:
+            self._service.close()
+            self._service = None
+
+    def __enter__(self) -> Queue:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+    @property
+    def _opened(self) -> QueueService:
+        if self._service is None:
+            from jobctl import bootstrap
+
+            self._service = bootstrap.open_queue(self._configuration)
+        return self._service
+
+    @property
+    def _configuration(self) -> Config:
+        if self._config is None:
+            from jobctl import bootstrap
+
+            self._config = bootstrap.open_config(self._config_flag, self._store_flag)
+        return self._config
+
+    def _run_arguments(self) -> Sequence[str]:
+        config = self._configuration
+        arguments = ["--store", config.store]
+        if config.file is not None:
+            arguments += ["--config", str(config.file)]
+        if self._concurrency is not None:
+            arguments += ["--concurrency", str(self._concurrency)]
+        for name, place in self._processes.items():
+            arguments += ["--process", f"{name}={place}"]
+        return arguments
+
+
+def _mirror(
+    method: Callable[Concatenate[Queue, P], R],
+) -> Callable[Concatenate[AsyncQueue, P], Coroutine[Any, Any, R]]:
+    """Return `method` for asynchronous callers: it runs in a thread."""
+
+    async def call(self: AsyncQueue, /, *args: P.args, **kwargs: P.kwargs) -> R:
+        import asyncio
+
+        return await asyncio.to_thread(method, self.queue, *args, **kwargs)
+
+    call.__name__, call.__doc__ = method.__name__, method.__doc__
+    return call
+
+
+class AsyncQueue:
+    """The methods of a Queue for asynchronous programs."""
+
+    def __init__(self, queue: Queue) -> None:
+        self.queue = queue
+
+    add = _mirror(Queue.add)
+    add_many = _mirror(Queue.add_many)
+    get = _mirror(Queue.get)
+    list = _mirror(Queue.list)
+    stats = _mirror(Queue.stats)
+    retry = _mirror(Queue.retry)
+    cancel = _mirror(Queue.cancel)
+    delete = _mirror(Queue.delete)
+    cleanup = _mirror(Queue.cleanup)
+    wait = _mirror(Queue.wait)
+    start = _mirror(Queue.start)
+    stop = _mirror(Queue.stop)
+    close = _mirror(Queue.close)
+
+
+__all__ = ["AsyncQueue", "Queue"]

@@ -1,0 +1,186 @@
+"""The composition root: from the configuration to a store, the services and the daemon."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from jobctl import config as configuration
+from jobctl.clock import SystemClock
+from jobctl.config import Config, Fault
+from jobctl.core.job import FINISHED, Options
+from jobctl.errors import ConfigError, HandlerError
+from jobctl.services.queue import QueueService
+
+if TYPE_CHECKING:
+    from jobctl.core.store import Store
+    from jobctl.runtime.daemon import Settings
+
+
+def open_config(config: str | None, store: str | None) -> Config:
+    """Find and read the configuration; the arguments are what --config and --store say.
+
+    Raises ConfigError with every fault.
+    """
+    return configuration.load(config, store)
+
+
+def with_flags(
+    config: Config,
+    *,
+    concurrency: int | None = None,
+    handlers: Sequence[str] | None = None,
+) -> Config:
+    """Return the configuration with the flags of `run` applied.
+
+    Handlers that a flag names are found from the current folder, not from that of jobs.toml.
+    """
+    run = config.run
+    if concurrency is not None:
+        run = msgspec.structs.replace(run, concurrency=concurrency)
+    if handlers:
+        run = msgspec.structs.replace(run, handlers=tuple(handlers))
+        config = msgspec.structs.replace(config, folder=Path.cwd())
+    return msgspec.structs.replace(config, run=run)
+
+
+def open_store(config: Config) -> Store:
+    """Open the store, and create it if it is not there. Raises StoreError, ConfigError."""
+    if config.store.startswith(("postgresql:", "postgres:")):
+        raise ConfigError(
+            f"{config.store.partition('@')[2] or 'postgresql'}: this version keeps jobs in a "
+            "folder only; name one with --store or [store] path"
+        )
+    from jobctl.stores.directory.layout import act_as_owner
+    from jobctl.stores.directory.store import DirectoryStore
+
+    root = Path(config.store)
+    act_as_owner(root)
+    return DirectoryStore(root)
+
+
+def open_queue(config: Config) -> QueueService:
+    """Return the services of the queue, on its store."""
+    kept = {status: config.retention.get(status.value) for status in FINISHED}
+    retention = {status: seconds for status, seconds in kept.items() if seconds is not None}
+    return QueueService(
+        open_store(config), SystemClock(), max_data=config.run.max_data, retention=retention
+    )
+
+
+def run_daemon(
+    config: Config,
+    *,
+    burst: bool = False,
+    standby: bool = False,
+    processes: Sequence[str] = (),
+    stop_on_eof: bool = False,
+) -> int:
+    """Be the daemon of the configured store until it is stopped; return the exit code.
+
+    `processes` are NAME=MODULE:FUNCTION, `stop_on_eof` makes the end of standard input a
+    signal to stop. Raises HandlerError, StoreError or ConfigError if it cannot start.
+    """
+    import os
+    import signal
+
+    from jobctl.runtime.daemon import Daemon
+    from jobctl.runtime.log import Log
+
+    def interrupt(signum: int, frame: object) -> None:
+        raise KeyboardInterrupt
+
+    # Until the loop listens for signals a stop simply ends what was begun: nothing runs yet.
+    signal.signal(signal.SIGTERM, interrupt)
+    clock = SystemClock()
+    log = Log(clock, colour=not os.environ.get("NO_COLOR"))
+    for ignored in ("schedules", "alerts"):
+        if getattr(config, ignored):
+            log.warning(f"[{ignored}] is checked, but this version does not act on it yet")
+    store = open_store(config)
+    try:
+        settings = _settings(config, processes, stop_on_eof=stop_on_eof)
+        Daemon(store, settings, clock, log).run(burst=burst, standby=standby)
+    except KeyboardInterrupt:
+        log.info("stopped before it was ready")
+    finally:
+        store.close()
+    return 0
+
+
+def _settings(config: Config, processes: Sequence[str], *, stop_on_eof: bool) -> Settings:
+    from jobctl.runtime.daemon import Settings
+
+    run = config.run
+    return Settings(
+        entries=list(run.handlers),
+        folder=str(config.folder),
+        path=[str(config.folder)],
+        processes=list(processes),
+        concurrency=run.concurrency,
+        options=Options(
+            timeout=run.timeout,
+            max_retries=run.max_retries,
+            backoff=run.backoff,
+            max_crashes=run.max_crashes,
+        ),
+        limits=config.limits,
+        shutdown_timeout=run.shutdown_timeout,
+        kill_after=run.kill_after,
+        max_result=run.max_result,
+        stop_on_eof=stop_on_eof,
+    )
+
+
+def check_config(config: str | None, store: str | None) -> list[Fault]:
+    """Return all that is wrong with the configuration, handlers that do not import included."""
+    faults = configuration.check(config)
+    if faults:
+        return faults
+    found = open_config(config, store)
+    message = check_handlers(found)
+    if message is not None:
+        return [Fault(str(found.file or ""), None, "run.handlers", message)]
+    return []
+
+
+def check_handlers(config: Config) -> str | None:
+    """Import the handlers in a process of their own; return what went wrong, or None."""
+    if not config.run.handlers:
+        return None
+    import os
+    import tempfile
+
+    from jobctl.runtime.channel import Setup
+    from jobctl.runtime.server import Server
+
+    with tempfile.TemporaryFile() as slots:
+        slots.truncate(4096)
+        setup = Setup(
+            entries=list(config.run.handlers),
+            folder=str(config.folder),
+            processes=[],
+            max_result=0,
+            path=[str(config.folder)],
+        )
+        server = Server(setup, slots.fileno(), 1, os.environ)
+        try:
+            server.wait_ready()
+        except HandlerError as err:
+            return str(err)
+        finally:
+            server.close()
+    return None
+
+
+def known_handlers(config: Config) -> dict[str, Any] | None:
+    """Return the handlers that the last daemon of the store had, by name; None if unknown."""
+    try:
+        text = (Path(config.store) / "handlers.json").read_bytes()
+        known = msgspec.json.decode(text)["handlers"]
+    except (OSError, msgspec.MsgspecError, KeyError, TypeError, UnicodeDecodeError):
+        return None
+    return known if isinstance(known, dict) else None

@@ -1,0 +1,147 @@
+"""What `add` does once its arguments are taken apart."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import msgspec
+
+from jobctl.cli import jobdata, render, waiting
+from jobctl.cli.options import Session
+from jobctl.cli.words import local_time
+from jobctl.core.data import parse_json
+from jobctl.errors import InvalidJob, JobctlError
+
+#: How many jobs of a file go into the store at a time: one durable commit for them.
+BATCH = 5000
+
+
+class Wanted(msgspec.Struct, frozen=True):
+    """One job as it was typed."""
+
+    name: str | None
+    values: list[str]
+    data_file: str | None
+    options: dict[str, Any]
+
+
+class Until(msgspec.Struct, frozen=True):
+    """Whether to wait for the end, and how long."""
+
+    wait: bool
+    timeout: str | None
+
+    def seconds(self) -> float | None:
+        """Return the limit in seconds. Raises InvalidJob."""
+        return waiting.limit(self.timeout, "--wait-timeout")
+
+    @property
+    def wanted(self) -> bool:
+        """Whether there is anything to wait for; a limit alone says so too."""
+        return self.wait or self.timeout is not None
+
+
+def add_one(here: Session, wanted: Wanted, until: Until, *, as_json: bool) -> int:
+    """Add one job, print its id, and return the exit code."""
+    if wanted.name is None:
+        raise InvalidJob("NAME is missing: say which handler runs the job, or use --from FILE")
+    limit = until.seconds()
+    data, options = _data(wanted), _typed(wanted.options)
+    added = here.queue.add(wanted.name, data, options)
+    if not added.created:
+        render.note(
+            f"job {added.id} is there already ({added.job.status}): it was kept as it is"
+        )
+    _note_unknown(here, [added.job.name])
+    if as_json:
+        render.json({"id": added.id})
+    else:
+        render.lines([added.id])
+    return _wait(here, [added.id], limit) if until.wanted else 0
+
+
+def add_file(here: Session, path: str, wanted: Wanted, until: Until, *, as_json: bool) -> int:
+    """Add the jobs of a file in batches, print their ids, and return the exit code."""
+    from jobctl.cli import jsonlines
+
+    _refuse_beside_file(wanted)
+    limit = until.seconds()
+    specs = jsonlines.read(path, here.queue.check)
+    if not specs:
+        render.note("there are no jobs in it: nothing was added")
+    _note_unknown(here, (spec["name"] for spec in specs))
+    ids: list[str] = []
+    try:
+        with render.progress("adding", len(specs)) as advance:
+            for start in range(0, len(specs), BATCH):
+                batch = specs[start : start + BATCH]
+                ids += here.queue.add_many(batch)
+                advance(len(batch))
+    except JobctlError:
+        render.note(f"{len(ids):,} of {len(specs):,} jobs were added before the error")
+        raise
+    finally:
+        _print_ids(ids, as_json=as_json)
+    return _wait(here, ids, limit) if until.wanted else 0
+
+
+def _data(wanted: Wanted) -> Any:
+    if wanted.data_file is None:
+        return jobdata.from_arguments(wanted.values)
+    if wanted.values:
+        raise InvalidJob("data stands both in the arguments and in --data-file: give one")
+    return jobdata.from_file(wanted.data_file)
+
+
+def _typed(options: dict[str, Any]) -> dict[str, Any]:
+    """Return the options with what people may type made plain."""
+    if "run_at" in options:
+        if "delay" in options:
+            raise InvalidJob("--delay and --at say the same in two ways: give one")
+        options = {**options, "run_at": local_time(options["run_at"])}
+    text = options.get("backoff")
+    if text is not None:
+        is_json = text.lstrip()[:1] in ("{", "[")
+        value = parse_json(text, "backoff") if is_json else text.split(",")
+        options = {**options, "backoff": value}
+    return options
+
+
+def _refuse_beside_file(wanted: Wanted) -> None:
+    if wanted.name is not None or wanted.data_file is not None or wanted.options:
+        raise InvalidJob(
+            "--from takes no NAME, data or options beside it: each line of the file has its own"
+        )
+
+
+def _note_unknown(here: Session, names: Iterable[str]) -> None:
+    from jobctl import bootstrap
+
+    known = bootstrap.known_handlers(here.config)
+    if known is None:
+        return
+    for name in dict.fromkeys(names):
+        if name not in known:
+            from jobctl.core.text import nearest
+
+            right = nearest(name, list(known))
+            hint = f" (did you mean {right}?)" if right else ""
+            render.note(
+                f"no handler is known for {name}{hint}: "
+                "the job fails unless there is one when it runs"
+            )
+
+
+def _print_ids(ids: list[str], *, as_json: bool) -> None:
+    if as_json:
+        render.json([{"id": job_id} for job_id in ids])
+    else:
+        render.lines(ids)
+
+
+def _wait(here: Session, ids: list[str], limit: float | None) -> int:
+    import sys
+
+    sys.stdout.flush()  # the id is there for others while this one waits
+    return waiting.exit_code(here.queue.wait(ids, limit))

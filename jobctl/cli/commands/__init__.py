@@ -1,0 +1,1 @@
+"""The commands, one file each. A command's module is imported when it is called."""

@@ -1,0 +1,32 @@
+"""jobctl delete: jobs that are not needed any more."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import typer
+
+from jobctl.cli import render, targets
+from jobctl.cli.options import DryRun, Ids, Json, Yes, session
+from jobctl.core import job as transitions
+
+
+def command(
+    ctx: typer.Context, ids: Ids, dry_run: DryRun = False, yes: Yes = False, json: Json = False
+) -> int:
+    """Delete jobs that are not running. Jobs given by id are deleted without asking."""
+    here = session(ctx)
+
+    def act(job: Any) -> Any:
+        here.queue.delete(job.id)
+        return job
+
+    if dry_run:
+        check = targets.only_check(transitions.delete)
+        tried = targets.each(here, ids, check, show=False)
+        targets.dry_run(here, len(tried.jobs), tried.jobs, "deleted", as_json=json)
+        return tried.code
+    tried = targets.each(here, ids, act, show=not json)
+    if json:
+        render.json({"deleted": len(tried.jobs)})
+    return tried.code

@@ -1,0 +1,39 @@
+"""jobctl run: the daemon that runs the jobs."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from jobctl.cli.options import session
+
+
+def command(
+    ctx: typer.Context,
+    concurrency: Annotated[
+        int | None, typer.Option(min=1, help="How many jobs run at once.")
+    ] = None,
+    handlers: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="MODULE",
+            help="A module with handlers, dotted or a .py file, found from here. Repeatable.",
+        ),
+    ] = None,
+    burst: Annotated[bool, typer.Option("--burst", help="Run what is due, then end.")] = False,
+    standby: Annotated[
+        bool, typer.Option("--standby", help="Wait for the daemon that runs now to end.")
+    ] = False,
+    process: Annotated[
+        list[str] | None, typer.Option("--process", metavar="NAME=MODULE:FUNCTION", hidden=True)
+    ] = None,
+    stop_on_eof: Annotated[bool, typer.Option("--stop-on-eof", hidden=True)] = False,
+) -> int:
+    """Run jobs until stopped. Ctrl-C and SIGTERM let running jobs finish."""
+    from jobctl import bootstrap
+
+    config = bootstrap.with_flags(
+        session(ctx).config, concurrency=concurrency, handlers=handlers
+    )
+    return bootstrap.run_daemon(config, burst=burst, standby=standby, processes=process or ())

@@ -1,0 +1,17 @@
+"""jobctl stats: how many jobs have each status."""
+
+from __future__ import annotations
+
+import typer
+
+from jobctl.cli import render
+from jobctl.cli.options import Json, session
+
+
+def command(ctx: typer.Context, json: Json = False) -> None:
+    """Count the jobs by status."""
+    counts = session(ctx).queue.stats().as_dict()
+    if json:
+        render.json(counts)
+    else:
+        render.table(("STATUS", "JOBS"), [(name, str(n)) for name, n in counts.items()])

@@ -1,0 +1,107 @@
+"""Acting on several jobs: each is tried, and the first failure decides the exit code."""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import msgspec
+
+from jobctl.cli import render
+from jobctl.cli.options import Session
+from jobctl.cli.words import local, relative, remark
+from jobctl.clock import SystemClock
+from jobctl.core.intake import FILTER_FIELDS
+from jobctl.errors import InvalidJob, JobctlError
+
+AnyJob = Any
+
+#: How many jobs a dry run shows.
+SHOWN = 10
+
+_FILTER = re.compile(rf"(?:{'|'.join(FILTER_FIELDS)})(?:\.[^:=!<>~]*)?(?:[:=<>~]|!=)")
+
+
+class Tried(msgspec.Struct):
+    """What came of it: the jobs as `act` returned them, and the exit code."""
+
+    jobs: list[AnyJob]
+    code: int = 0
+
+
+def each(
+    session: Session, ids: Sequence[str], act: Callable[[AnyJob], AnyJob], *, show: bool
+) -> Tried:
+    """Call `act` with the job that each id names, and report on stderr what fails.
+
+    With `show` the id of each job that succeeds is printed as soon as it did. Raises
+    InvalidJob for a filter, before anything is done.
+    """
+    refuse_filters(ids)
+    queue = session.queue
+    tried = Tried([])
+    for given in dict.fromkeys(ids):
+        try:
+            job = queue.resolve(given)
+            tried.jobs.append(act(job))
+        except JobctlError as err:
+            render.error(err)
+            tried.code = tried.code or err.exit_code
+        else:
+            if show:
+                render.lines([job.id])
+    return tried
+
+
+def refuse_filters(arguments: Sequence[str]) -> None:
+    """Raise InvalidJob for an argument that begins with a filter's field and operator."""
+    for argument in arguments:
+        if _FILTER.match(argument):
+            raise InvalidJob(
+                f"{argument!r} is a filter, and filters are not supported yet: give ids "
+                "(`jobctl list -q --status ... --name ...` prints them)"
+            )
+
+
+def only_check(transition: Callable[[AnyJob], object]) -> Callable[[AnyJob], AnyJob]:
+    """Return an act for a dry run: raises what the transition would, and changes nothing."""
+
+    def check(job: AnyJob) -> AnyJob:
+        transition(job)
+        return job
+
+    return check
+
+
+def dry_run(
+    session: Session, matched: int, jobs: Sequence[AnyJob], done: str, *, as_json: bool
+) -> None:
+    """Show how many jobs would be `done` (retried, deleted), and the first of them."""
+    first = list(jobs[:SHOWN])
+    if as_json:
+        render.json({"matched": matched, "jobs": session.records(first)})
+        return
+    if first:
+        show_rows(first)
+    render.note(f"{matched:,} {'job' if matched == 1 else 'jobs'} would be {done}; none was")
+
+
+def show_rows(jobs: Sequence[AnyJob]) -> None:
+    """Print jobs as rows: with ages on a terminal, with times in a pipe."""
+    now = SystemClock().now()
+    terminal = render.on_terminal(sys.stdout)
+    rows = [
+        (
+            job.id,
+            job.name,
+            str(job.status),
+            str(job.attempts),
+            relative(job.created_at, now) if terminal else local(job.created_at, sep="T"),
+            remark(job, now),
+        )
+        for job in jobs
+    ]
+    headers = ("ID", "NAME", "STATUS", "ATTEMPTS", "CREATED", "NOTE")
+    render.table(headers, rows, shrink=((1, 20), (5, 20), (1, 12), (5, 12)))

@@ -1,0 +1,104 @@
+"""How a job is said to people: times local and relative, states with their reason."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from jobctl.core.job import Attempt, JobError, Status
+from jobctl.core.units import human_duration, human_size
+from jobctl.errors import InvalidJob
+
+#: How much of an error's message a row of a table holds.
+MESSAGE = 120
+
+AnyJob = Any
+
+
+def local_time(text: str) -> datetime | str:
+    """Return a time that was typed; without a zone it is one of this machine.
+
+    What is no time at all comes back as it is, for whoever checks the field. Raises
+    InvalidJob for one beyond the calendar.
+    """
+    try:
+        moment = datetime.fromisoformat(text.strip())
+    except ValueError:
+        return text
+    try:
+        return moment.astimezone(UTC)
+    except (OverflowError, ValueError):
+        raise InvalidJob(f"the time {text.strip()} is beyond the calendar") from None
+
+
+def local(moment: datetime | None, *, sep: str = " ") -> str:
+    """Return a moment in this machine's time, with its offset; None is empty."""
+    if moment is None:
+        return ""
+    try:
+        moment = moment.astimezone()
+    except (OverflowError, ValueError):
+        pass
+    return moment.isoformat(sep=sep, timespec="seconds")
+
+
+def relative(moment: datetime, now: datetime) -> str:
+    """Return how far off a moment is: `3m ago`, `in 2h30m`, `just now`."""
+    seconds = (moment - now).total_seconds()
+    if abs(seconds) < 1:
+        return "just now"
+    length = human_duration(float(round(abs(seconds))))
+    return f"in {length}" if seconds > 0 else f"{length} ago"
+
+
+def moment(value: datetime | None, now: datetime) -> str:
+    """Return a moment both ways: `2026-11-24 22:03:11+01:00 (3m ago)`."""
+    return f"{local(value)} ({relative(value, now)})" if value else ""
+
+
+def took(job: AnyJob | Attempt) -> str:
+    """Return how long a run took, empty if that is not known."""
+    if job.started_at is None or job.finished_at is None:
+        return ""
+    length = (job.finished_at - job.started_at).total_seconds()
+    return human_duration(length) if length >= 0.001 else "<1ms"
+
+
+def error_line(error: JobError | None) -> str:
+    """Return an error in one line that is not too long."""
+    if error is None:
+        return ""
+    first = error.message.strip().split("\n", 1)[0]
+    text = f"{error.type}: {first}" if first else error.type
+    return text if len(text) <= MESSAGE else text[: MESSAGE - 3] + "..."
+
+
+def remark(job: AnyJob, now: datetime) -> str:
+    """Return what stands beside the status in a list: scheduled, retrying, why it failed."""
+    if job.status is Status.PENDING:
+        return _pending(job, now)
+    if job.status is Status.RUNNING:
+        since = job.started_at or now
+        length = human_duration(max(0.0, round((now - since).total_seconds())))
+        return f"{'cancelling, ' if job.cancelling else ''}for {length}"
+    if job.status is Status.COMPLETED:
+        return f"took {took(job)}" if took(job) else ""
+    return error_line(job.error)
+
+
+def _pending(job: AnyJob, now: datetime) -> str:
+    due = relative(job.run_at, now) if job.run_at and job.run_at > now else ""
+    if job.attempts:
+        why = error_line(job.error)
+        return f"retrying {due}".strip() + (f": {why}" if why else "")
+    return f"scheduled {due}" if due else ""
+
+
+def how_it_exited(attempt: Attempt) -> str:
+    """Return how the worker process of an attempt ended, and its peak memory."""
+    parts = []
+    if attempt.exit is not None:
+        parts.append(attempt.exit.signal or f"exit code {attempt.exit.code}")
+    if attempt.max_rss is not None:
+        parts.append(f"peak {human_size(attempt.max_rss)}")
+    return ", ".join(parts)

@@ -1,0 +1,126 @@
+"""What is refused before anything is written.
+
+Names and ids are checked here, options in options.py, data in data.py. Every message
+names the field and says what to do.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any, NoReturn
+
+from jobctl.core import options as opts
+from jobctl.core.data import parse_json, plain, show
+from jobctl.core.job import Job
+from jobctl.core.options import IF_EXISTS, OPTIONS, JobOptions, parse_time
+from jobctl.errors import InvalidJob
+
+__all__ = [
+    "FILTER_FIELDS",
+    "IF_EXISTS",
+    "MAX_DATA",
+    "OPTIONS",
+    "JobOptions",
+    "check_id",
+    "check_name",
+    "new_job",
+    "own_id",
+    "parse_json",
+    "parse_time",
+    "random_id",
+]
+
+#: The largest job data that is accepted by default, in bytes of JSON.
+MAX_DATA = 1024 * 1024
+
+#: The fields of a filter. An argument that begins with one and an operator is a filter and
+#: never an id; of the operators only the colon may stand in an id.
+FILTER_FIELDS = (
+    "id", "name", "status", "priority", "max_retries", "attempts", "age",
+    "created", "created_at", "run_at", "started", "started_at", "finished", "finished_at",
+    "timeout", "tag", "tags", "after", "key", "concurrency_key", "schedule", "outcome",
+    "worker", "crashes", "data", "result", "error",
+)  # fmt: skip
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:@-]{0,127}", re.ASCII)
+_FILTER = re.compile(rf"(?:{'|'.join(FILTER_FIELDS)}|(?:data|result|error)\.[^:]*):", re.ASCII)
+# Arguments that mean something else: GET /api/admin/jobs/stats, POST .../cleanup.
+_RESERVED = ("stats", "cleanup")
+# 256 is a multiple of 32, so each byte gives one of the 32 letters with the same chance.
+_LETTERS = b"abcdefghijklmnopqrstuvwxyz234567" * 8
+
+
+def new_job(
+    name: str,
+    data: Any,
+    options: Mapping[str, Any],
+    *,
+    now: datetime,
+    max_data: int = MAX_DATA,
+) -> Job[Any]:
+    """Return the job that an add asks for, with a random id unless it brings its own.
+
+    `data` is any JSON value, None is `{}`; `max_data` is in bytes. Raises InvalidJob.
+    """
+    check_name(name)
+    checked = {} if data is None else plain(data, "data", max_data)
+    if not options:
+        return Job(id=random_id(), name=name, data=checked, created_at=now)
+    given = opts.given(options)
+    return Job(
+        id=own_id(given) or random_id(),
+        name=name,
+        data=checked,
+        created_at=now,
+        priority=opts.priority(given.get("priority", 0)),
+        max_retries=opts.max_retries(given.get("max_retries")),
+        run_at=opts.run_at(given, now),
+        timeout=opts.timeout(given.get("timeout")),
+        backoff=opts.backoff(given.get("backoff")),
+        tags=opts.tags(given.get("tags", ())),
+        concurrency_key=opts.concurrency_key(given.get("concurrency_key")),
+    )
+
+
+def random_id() -> str:
+    """Return a new id: 16 lower-case base32 characters, 80 random bits."""
+    return os.urandom(16).translate(_LETTERS).decode()
+
+
+def check_name(name: object) -> None:
+    """Raise InvalidJob unless `name` can be the name of a job."""
+    if type(name) is not str or not _NAME.fullmatch(name):
+        _refuse_name("name", name)
+
+
+def check_id(job_id: object) -> None:
+    """Raise InvalidJob unless `job_id` can be the id of a job."""
+    if type(job_id) is not str or not _NAME.fullmatch(job_id):
+        _refuse_name("id", job_id)
+    if job_id in _RESERVED:
+        raise InvalidJob(f"id {job_id!r} is the name of a command: choose another")
+    if match := _FILTER.match(job_id):
+        raise InvalidJob(
+            f"id {job_id!r} begins like the filter {match[0]!r}: put something before it"
+        )
+
+
+def _refuse_name(field: str, value: object) -> NoReturn:
+    raise InvalidJob(
+        f"{field} {show(value)} is refused: use 1 to 128 letters (a-z), digits and "
+        ". _ : @ -, the first a letter or a digit"
+    )
+
+
+def own_id(options: Mapping[str, Any]) -> str | None:
+    """Return the id that an add brings along, None for a random one."""
+    first, second = options.get("id"), options.get("job_id")
+    if first is not None and second is not None:
+        raise InvalidJob("id and job_id are the same option: give one of them")
+    job_id: str | None = second if first is None else first
+    if job_id is not None:
+        check_id(job_id)
+    return job_id

@@ -1,0 +1,313 @@
+"""The job: its record, and everything that may happen to it.
+
+    pending ──claim──▶ running ──finish──▶ completed | failed | cancelled
+       ▲                  │                    │
+       ├──────finish──────┘ (retry, release)   │
+       └───────────────retry───────────────────┘ (failed, cancelled)
+
+A transition takes the job and `now` and returns the changed job; one that is impossible
+raises WrongStatus. These functions are the only place where a status changes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Any, Generic, TypeVar
+
+import msgspec
+
+from jobctl.core.retry import RetryPolicy
+from jobctl.errors import WrongStatus
+
+T = TypeVar("T")
+
+#: How many attempts a record keeps.
+HISTORY = 20
+
+
+class Status(StrEnum):
+    """Where a job is. How an attempt ended is its Outcome."""
+
+    PENDING = "pending"  # waits to be run, now or at run_at
+    RUNNING = "running"  # claimed by a daemon
+    COMPLETED = "completed"
+    FAILED = "failed"  # dead: nothing runs it again but `retry`
+    CANCELLED = "cancelled"
+
+    @property
+    def finished(self) -> bool:
+        """Whether nothing happens to the job any more by itself."""
+        return self in FINISHED
+
+
+FINISHED = (Status.COMPLETED, Status.FAILED, Status.CANCELLED)
+RETRYABLE = (Status.FAILED, Status.CANCELLED)
+
+
+class Outcome(StrEnum):
+    """How one attempt ended."""
+
+    COMPLETED = "completed"
+    ERROR = "error"  # the handler raised
+    TIMEOUT = "timeout"
+    CRASHED = "crashed"  # its worker process died
+    CANCELLED = "cancelled"
+    RELEASED = "released"  # given back by a daemon that stopped; no attempt used
+    SNOOZED = "snoozed"  # the handler raised Snooze; no attempt used
+    LOST = "lost"  # its daemon died; no attempt used, counts toward max_crashes
+
+
+#: The outcomes that do not use up an attempt.
+UNCHARGED = (Outcome.RELEASED, Outcome.SNOOZED, Outcome.LOST)
+
+
+class JobError(msgspec.Struct, frozen=True):
+    """What went wrong: the exception's type, its message, and the traceback's text."""
+
+    type: str
+    message: str
+    traceback: str | None = None
+
+
+class Exit(msgspec.Struct, frozen=True):
+    """How a worker process ended: by a signal's name, or with an exit code."""
+
+    signal: str | None = None
+    code: int | None = None
+
+
+class Attempt(msgspec.Struct, frozen=True):
+    """One run of a job. `max_rss` is in bytes."""
+
+    outcome: Outcome
+    started_at: datetime | None = None
+    finished_at: datetime | None = None
+    worker: str | None = None
+    error: JobError | None = None
+    exit: Exit | None = None
+    max_rss: int | None = None
+
+
+class Job(
+    msgspec.Struct,
+    Generic[T],
+    frozen=True,
+    kw_only=True,
+    tag_field="kind",
+    tag="job",
+):
+    """A job's record. Times are UTC, durations are seconds.
+
+    In a handler, `Job[T]` is the job whose `data` was validated as T.
+    """
+
+    id: str
+    name: str
+    data: T
+    status: Status = Status.PENDING
+    priority: int = 0
+    max_retries: int | None = None
+    attempts: int = 0
+    created_at: datetime
+    run_at: datetime | None = None
+    started_at: datetime | None = None
+    finished_at: datetime | None = None
+    timeout: float | None = None
+    backoff: RetryPolicy | None = None
+    tags: tuple[str, ...] = ()
+    after: tuple[str, ...] = ()
+    concurrency_key: str | None = None
+    shell: dict[str, Any] | None = None
+    schedule: str | None = None
+    progress: dict[str, Any] | None = None
+    result: Any = None
+    error: JobError | None = None
+    history: tuple[Attempt, ...] = ()
+    # The rest is the store's own and no part of the public record. `seq` stands last: it
+    # is spliced into the finished line of an add (see stores/directory/lines.py).
+    crashes: int = 0
+    cancelling: bool = False
+    rev: int = 1
+    seq: int = 0
+
+    def record(self) -> dict[str, Any]:
+        """Return the public record, ready to be written as JSON."""
+        return {name: getattr(self, name) for name in RECORD_FIELDS}
+
+
+OWN_FIELDS = ("crashes", "cancelling", "rev", "seq")
+#: The names of the public record's fields, in their order.
+RECORD_FIELDS = tuple(f for f in Job.__struct_fields__ if f not in OWN_FIELDS)
+
+
+class Options(msgspec.Struct, frozen=True):
+    """What holds for one run of a job, after everyone with a say was asked.
+
+    `timeout` is seconds, None for none.
+    """
+
+    timeout: float | None = 300.0
+    max_retries: int = 3
+    backoff: RetryPolicy = RetryPolicy()
+    max_crashes: int = 3
+
+
+class Ending(msgspec.Struct, frozen=True):
+    """How an attempt ended, as its worker or the daemon reports it.
+
+    `after` is the wait in seconds that a handler asked for, `final` that it must not be
+    retried. `result` may be JSON bytes as msgspec.Raw.
+    """
+
+    outcome: Outcome
+    finished_at: datetime
+    started_at: datetime | None = None
+    worker: str | None = None
+    result: Any = None
+    error: JobError | None = None
+    exit: Exit | None = None
+    max_rss: int | None = None
+    after: float | None = None
+    final: bool = False
+
+
+def claim(job: Job[T], now: datetime) -> Job[T]:
+    """pending -> running: the attempt is counted before it begins."""
+    _require(job, (Status.PENDING,), "claimed")
+    return _change(
+        job,
+        status=Status.RUNNING,
+        attempts=job.attempts + 1,
+        started_at=now,
+        finished_at=None,
+        progress=None,
+    )
+
+
+def finish(job: Job[T], ending: Ending, options: Options, chance: float = 0.0) -> Job[T]:
+    """running -> whatever the attempt's ending makes of the job.
+
+    `chance` is a random number from 0 to 1, for the jitter of the backoff.
+    """
+    _require(job, (Status.RUNNING,), "settled")
+    outcome = ending.outcome
+    attempts = job.attempts - (outcome in UNCHARGED)
+    crashes = job.crashes + (outcome in (Outcome.CRASHED, Outcome.LOST))
+    changes: dict[str, Any] = {
+        "attempts": attempts,
+        "crashes": crashes,
+        "started_at": ending.started_at or job.started_at,
+        "finished_at": None,
+        "error": ending.error or (None if outcome is Outcome.COMPLETED else job.error),
+        "history": (*job.history, _attempt(job, ending))[-HISTORY:],
+        "cancelling": False,
+    }
+    status = _next_status(job, ending, options, attempts, crashes)
+    if status is Status.PENDING:
+        changes["run_at"] = _next_run(ending, options, attempts, chance)
+    else:
+        changes["finished_at"] = ending.finished_at
+        if status is Status.COMPLETED:
+            changes["result"] = ending.result
+    return _change(job, status=status, **changes)
+
+
+def _next_status(
+    job: Job[T], ending: Ending, options: Options, attempts: int, crashes: int
+) -> Status:
+    outcome = ending.outcome
+    if outcome is Outcome.COMPLETED:
+        return Status.COMPLETED
+    if outcome is Outcome.CANCELLED or job.cancelling:
+        return Status.CANCELLED
+    if outcome in (Outcome.CRASHED, Outcome.LOST) and crashes >= options.max_crashes:
+        return Status.FAILED
+    if outcome not in UNCHARGED and (ending.final or attempts > options.max_retries):
+        return Status.FAILED
+    return Status.PENDING
+
+
+def _next_run(
+    ending: Ending, options: Options, attempts: int, chance: float
+) -> datetime | None:
+    if ending.outcome in (Outcome.RELEASED, Outcome.LOST):
+        return None
+    wait = ending.after
+    if wait is None:
+        wait = options.backoff.delay(attempts, chance)
+    return ending.finished_at + timedelta(seconds=wait)
+
+
+def _attempt(job: Job[T], ending: Ending) -> Attempt:
+    return Attempt(
+        outcome=ending.outcome,
+        started_at=ending.started_at or job.started_at,
+        finished_at=ending.finished_at,
+        worker=ending.worker,
+        error=ending.error,
+        exit=ending.exit,
+        max_rss=ending.max_rss,
+    )
+
+
+def retry(job: Job[T]) -> Job[T]:
+    """failed or cancelled -> pending, as if it had never run; the history stays."""
+    _require(job, RETRYABLE, "retried")
+    return _change(
+        job,
+        status=Status.PENDING,
+        attempts=0,
+        crashes=0,
+        run_at=None,
+        started_at=None,
+        finished_at=None,
+        progress=None,
+        cancelling=False,
+    )
+
+
+def cancel(job: Job[T], now: datetime) -> Job[T]:
+    """pending -> cancelled; of a running job it is written down that it shall end."""
+    _require(job, (Status.PENDING, Status.RUNNING), "cancelled")
+    if job.status is Status.RUNNING:
+        return job if job.cancelling else _change(job, cancelling=True)
+    return _change(job, status=Status.CANCELLED, finished_at=now)
+
+
+def delete(job: Job[T]) -> None:
+    """Raise WrongStatus if the job may not be deleted: it is running."""
+    _require(job, (Status.PENDING, *FINISHED), "deleted")
+
+
+def replace(old: Job[Any], new: Job[T]) -> Job[T]:
+    """Return `new` as the next state of `old`: same id and place, a life of its own."""
+    _require(old, (Status.PENDING, *FINISHED), "replaced")
+    return msgspec.structs.replace(new, id=old.id, rev=old.rev + 1, seq=old.seq)
+
+
+def _require(job: Job[T], allowed: tuple[Status, ...], verb: str) -> None:
+    if job.status not in allowed:
+        which = " or ".join(allowed)
+        raise WrongStatus(f"job {job.id} is {job.status}: only a {which} job can be {verb}")
+
+
+def _change(job: Job[T], **changes: Any) -> Job[T]:
+    return msgspec.structs.replace(job, rev=job.rev + 1, **changes)
+
+
+def resolve(job: Job[T], *layers: Mapping[str, Any], default: Options) -> Options:
+    """Return what holds for a run of `job`.
+
+    Asked in this order: the job itself, then each of `layers` (limits by name, the
+    handler's own options), then `default`; the first that says something wins.
+    """
+    own = {"timeout": job.timeout, "max_retries": job.max_retries, "backoff": job.backoff}
+    chosen: dict[str, Any] = {}
+    for key in own:
+        for layer in (own, *layers):
+            if layer.get(key) is not None:
+                chosen[key] = layer[key]
+                break
+    return msgspec.structs.replace(default, **chosen) if chosen else default

@@ -1,0 +1,176 @@
+"""What a store is: the protocols that every one of them keeps.
+
+All times are aware datetimes in UTC. Every method may raise StoreError.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractContextManager
+from datetime import datetime
+from enum import Enum
+from pathlib import Path
+from typing import Any, Protocol
+
+import msgspec
+
+from jobctl.core.job import Job, Status
+
+AnyJob = Job[Any]
+
+
+class Stats(msgspec.Struct, frozen=True):
+    """How many jobs have each status."""
+
+    pending: int = 0
+    running: int = 0
+    completed: int = 0
+    failed: int = 0
+    cancelled: int = 0
+
+    @property
+    def total(self) -> int:
+        """All of them."""
+        return self.pending + self.running + self.completed + self.failed + self.cancelled
+
+    def as_dict(self) -> dict[str, int]:
+        """Return the five counts and the total."""
+        return {**msgspec.structs.asdict(self), "total": self.total}
+
+
+class Verdict(Enum):
+    """Whether a job may be claimed now."""
+
+    TAKE = "take"
+    CLOSED = "closed"  # not this lane (a limit, a pause): others may follow
+    FULL = "full"  # nothing fits any more: stop
+
+
+#: Asked before each claim with the job's name and concurrency key. TAKE reserves the place.
+Gate = Callable[[str, "str | None"], Verdict]
+
+
+def open_gate(name: str, key: str | None) -> Verdict:
+    """Let every job pass."""
+    return Verdict.TAKE
+
+
+class Transaction(Protocol):
+    """The one way to write: all of it becomes durable at the end, or none."""
+
+    def add(self, jobs: Iterable[AnyJob]) -> None:
+        """Add new jobs. Their ids are random, or the caller has looked with `get`."""
+        ...
+
+    def get(self, job_id: str) -> AnyJob | None:
+        """Return the job as this transaction sees it."""
+        ...
+
+    def save(self, job: AnyJob) -> None:
+        """Write the next state of a job that was read.
+
+        Raises StaleJob unless the job's rev is one above the one in the store.
+        """
+        ...
+
+    def settle(self, jobs: Iterable[AnyJob]) -> list[AnyJob]:
+        """Write the next states of claimed jobs; return those that were stale."""
+        ...
+
+    def claim(self, limit: int, now: datetime, gate: Gate = open_gate) -> list[AnyJob]:
+        """Make up to `limit` due jobs running and return them.
+
+        By priority (higher first), then run_at (none first), then in the order added;
+        every tenth claim of a store goes to the longest waiting, so nothing starves.
+        """
+        ...
+
+    def cancelling(self) -> list[str]:
+        """Return the ids of running jobs that were cancelled and shall end."""
+        ...
+
+    def delete(self, job: AnyJob) -> None:
+        """Remove a job that was read.
+
+        Raises StaleJob if it was changed meanwhile.
+        """
+        ...
+
+
+class Seat(Protocol):
+    """The right to be the daemon of a store, held for as long as its context lasts."""
+
+    @property
+    def folder(self) -> Path:
+        """A folder for what one daemon leaves for the next."""
+        ...
+
+    def fileno(self) -> int:
+        """A descriptor that becomes readable when there may be something to do."""
+        ...
+
+    def drain(self) -> None:
+        """Take the wake-ups that have come, so that `fileno` rests again."""
+        ...
+
+
+class Store(Protocol):
+    """Where jobs are kept. One object serves all threads of a process."""
+
+    def transaction(self) -> AbstractContextManager[Transaction]:
+        """Open a transaction. An exception inside it leaves the store as it was."""
+        ...
+
+    def get(self, job_id: str) -> AnyJob | None:
+        """Return the job with exactly this id."""
+        ...
+
+    def find(self, prefix: str, limit: int = 10) -> list[str]:
+        """Return ids that begin with `prefix`, in alphabetical order."""
+        ...
+
+    def list(
+        self,
+        *,
+        status: Status | None = None,
+        name: str | None = None,
+        limit: int = 50,
+        offset: int = 0,
+    ) -> list[AnyJob]:
+        """Return jobs, the newest first."""
+        ...
+
+    def finished(self, status: Status, before: datetime, limit: int = 1000) -> Sequence[AnyJob]:
+        """Return jobs of a finished status that ended before a time, the oldest first."""
+        ...
+
+    def stats(self) -> Stats:
+        """Return how many jobs have each status."""
+        ...
+
+    def next_run_at(self) -> datetime | None:
+        """Return when the next delayed job is due, None if none waits."""
+        ...
+
+    def version(self) -> object:
+        """Return something cheap that changes whenever anything was written."""
+        ...
+
+    def wake(self) -> None:
+        """Tell the daemon, if there is one, that there may be something to do."""
+        ...
+
+    def seat(self, *, wait: bool = False) -> AbstractContextManager[Seat]:
+        """Become the store's daemon.
+
+        Raises StoreBusy, naming the one there is, unless `wait`.
+        """
+        ...
+
+    def maintain(self) -> bool:
+        """Do one bounded step of housekeeping; return whether another one is worth it."""
+        ...
+
+    def close(self) -> None:
+        """Let go of everything that is open."""
+        ...

@@ -1,0 +1,39 @@
+"""Text from jobs, made safe to show."""
+
+from __future__ import annotations
+
+import re
+
+# What must not reach a terminal or a log line as it is: C0 and C1 controls, DEL, the
+# bidirectional marks that reorder a line (CVE-2021-42574), line and paragraph separators,
+# zero-width and tag characters that hide, and lone surrogates that cannot be encoded.
+_UNSAFE = re.compile(
+    "[\x00-\x1f\x7f-\x9f\u00ad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f"
+    "\ud800-\udfff\ufeff\ufff9-\ufffb\U000e0000-\U000e007f]"
+)
+_UNSAFE_BUT_LINES = re.compile(_UNSAFE.pattern.replace("\x00-\x1f", "\x00-\x08\x0b-\x1f"))
+
+
+def clean(text: object, *, lines: bool = False) -> str:
+    """Return `text` with every character that could steer a terminal written as an escape.
+
+    With `lines`, newlines and tabs stay: for text that is shown as a block, such as a
+    traceback. ESC becomes the four characters `\\x1b`.
+    """
+    pattern = _UNSAFE_BUT_LINES if lines else _UNSAFE
+    return pattern.sub(_escape, str(text))
+
+
+def _escape(match: re.Match[str]) -> str:
+    code = ord(match[0])
+    if code < 0x100:
+        return f"\\x{code:02x}"
+    return f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
+
+
+def nearest(word: str, choices: list[str]) -> str | None:
+    """Return the choice that `word` was most likely meant to be, or None."""
+    import difflib  # only for those who erred
+
+    found = difflib.get_close_matches(word, choices, n=1, cutoff=0.6)
+    return found[0] if found else None

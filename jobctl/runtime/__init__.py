@@ -1,0 +1,1 @@
+"""What runs jobs: the handlers, and the processes that call them."""

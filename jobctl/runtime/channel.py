@@ -1,0 +1,160 @@
+"""Messages between the daemon, its fork server and its workers.
+
+One packet of a SOCK_SEQPACKET pair is one message, so whoever reads takes it whole. What
+does not fit a packet travels as a memfd. Never pickle: a message is data.
+"""
+
+from __future__ import annotations
+
+import array
+import os
+import socket
+from datetime import datetime
+from typing import Any, TypeVar
+
+import msgspec
+
+from jobctl.core.job import Ending, Job
+
+T = TypeVar("T")
+
+#: Bytes that go into a packet; more than this goes into a memfd.
+_INLINE = 60_000
+_INLINE_MARK = b"\0"
+_MEMFD_MARK = b"\1"
+_FD_SPACE = socket.CMSG_SPACE(4)
+
+_encode = msgspec.msgpack.Encoder().encode
+
+
+class Task(msgspec.Struct):
+    """daemon -> worker: run this. `timeout` is seconds; `alone` that nothing else waits."""
+
+    job: Job[Any]
+    timeout: float | None
+    alone: bool = True
+
+
+class Report(msgspec.Struct):
+    """worker -> daemon: how it ended. `result` is JSON; `seconds` how long it ran."""
+
+    job_id: str
+    ending: Ending
+    result: bytes | None
+    seconds: float
+
+
+class Setup(msgspec.Struct, tag=True):
+    """daemon -> server, once: what to import, and from where."""
+
+    entries: list[str]
+    folder: str
+    processes: list[str]
+    max_result: int
+    path: list[str]
+
+
+class Ready(msgspec.Struct, tag=True):
+    """server -> daemon: the handlers are imported."""
+
+    handlers: dict[str, Any]
+    fresh: bool  # workers import for themselves, because the import left threads running
+
+
+class Broken(msgspec.Struct, tag=True):
+    """server -> daemon: the handlers do not import."""
+
+    message: str
+
+
+class Fork(msgspec.Struct, tag=True):
+    """daemon -> server: start a worker on the socket that comes along."""
+
+    slot: int
+
+
+class Forked(msgspec.Struct, tag=True):
+    """server -> daemon."""
+
+    slot: int
+    pid: int
+
+
+class Kill(msgspec.Struct, tag=True):
+    """daemon -> server."""
+
+    pid: int
+
+
+class Exited(msgspec.Struct, tag=True):
+    """server -> daemon: a worker is gone. `status` is that of wait4, `max_rss` in bytes."""
+
+    pid: int
+    status: int
+    max_rss: int
+    at: datetime
+
+
+ToServer = Setup | Fork | Kill
+FromServer = Ready | Broken | Forked | Exited
+
+decode_task = msgspec.msgpack.Decoder(Task).decode
+decode_report = msgspec.msgpack.Decoder(Report).decode
+decode_to_server = msgspec.msgpack.Decoder(ToServer).decode
+decode_from_server = msgspec.msgpack.Decoder(FromServer).decode
+
+
+def pair() -> tuple[socket.socket, socket.socket]:
+    """Return the two ends of a channel."""
+    return socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+
+
+class Channel:
+    """One end, with the buffer it reads into."""
+
+    def __init__(self, sock: socket.socket) -> None:
+        self.sock = sock
+        self._buffer = bytearray(_INLINE + 64)
+        self._view = memoryview(self._buffer)
+
+    def send(self, message: object, fds: tuple[int, ...] = ()) -> None:
+        """Send one message whole. Raises BlockingIOError if there is no room."""
+        body = _encode(message)
+        if len(body) <= _INLINE:
+            self._send(_INLINE_MARK + body, fds)
+            return
+        memfd = os.memfd_create("jobctl", os.MFD_CLOEXEC)
+        try:
+            with open(memfd, "wb", closefd=False) as file:
+                file.write(body)
+            self._send(_MEMFD_MARK, (memfd, *fds))
+        finally:
+            os.close(memfd)
+
+    def _send(self, packet: bytes, fds: tuple[int, ...]) -> None:
+        if fds:
+            socket.send_fds(self.sock, [packet], list(fds))
+        else:
+            self.sock.send(packet)
+
+    def receive(self, flags: int = 0) -> tuple[memoryview | bytes, list[int]] | None:
+        """Return the next message's bytes and descriptors; None if the other end is closed.
+
+        The bytes are good until the next call. Raises BlockingIOError if there is none.
+        """
+        size, ancillary, _, _ = self.sock.recvmsg_into([self._buffer], 2 * _FD_SPACE, flags)
+        if size == 0:
+            return None
+        fds = array.array("i")
+        for level, kind, data in ancillary:
+            if (level, kind) == (socket.SOL_SOCKET, socket.SCM_RIGHTS):
+                fds.frombytes(data[: len(data) - len(data) % fds.itemsize])
+        if self._buffer[0] == _MEMFD_MARK[0]:
+            with open(fds[0], "rb") as file:
+                file.seek(0)
+                return file.read(), list(fds[1:])
+        return self._view[1:size], list(fds)
+
+    def close(self) -> None:
+        """Close this end."""
+        self.sock.close()

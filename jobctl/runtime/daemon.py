@@ -1,0 +1,397 @@
+"""The daemon: one process that claims jobs, has workers run them, and writes how they ended.
+
+It never imports user code. The loop is thin: it waits for whichever comes first (a wake-up,
+a report, a reply of the store's thread, a signal, a deadline) and hands it on.
+"""
+
+from __future__ import annotations
+
+import os
+import selectors
+import signal
+import socket
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import msgspec
+
+from jobctl.clock import Clock
+from jobctl.core.job import Ending, Job, JobError, Options, Outcome, Status, resolve
+from jobctl.core.retry import RetryPolicy
+from jobctl.core.store import Seat, Store
+from jobctl.errors import HandlerError, StoreError
+from jobctl.runtime.channel import Exited, Forked, Ready, Setup
+from jobctl.runtime.family import VARIABLE, Family
+from jobctl.runtime.keeper import Keeper, Reply, Request, Settlement, recover
+from jobctl.runtime.log import Log
+from jobctl.runtime.pool import Pool
+from jobctl.runtime.report import Reporter
+from jobctl.runtime.server import Server
+from jobctl.runtime.slots import Slots
+from jobctl.runtime.systemd import notify
+
+AnyJob = Job[Any]
+
+#: Seconds between looks at the store when nobody wakes the daemon: only a fallback.
+POLL = 5.0
+#: Seconds between steps of housekeeping when there is nothing else to do.
+_HOUSEKEEPING = 60.0
+#: Seconds to wait after the store has refused.
+_STORE_PAUSE = 1.0
+
+
+class Settings(msgspec.Struct, frozen=True):
+    """What a daemon is told. Durations are seconds, sizes bytes."""
+
+    entries: list[str] = []
+    folder: str = "."
+    path: list[str] = []
+    processes: list[str] = []
+    concurrency: int = 10
+    options: Options = Options()
+    limits: Mapping[str, Mapping[str, Any]] = {}
+    shutdown_timeout: float = 30.0
+    kill_after: float = 5.0
+    max_result: int = 1 << 20
+    stop_on_eof: bool = False
+
+
+class Daemon:
+    """One run of a daemon, from taking the seat to leaving it."""
+
+    def __init__(self, store: Store, settings: Settings, clock: Clock, log: Log) -> None:
+        self._store = store
+        self._settings = settings
+        self._clock = clock
+        self._log = log
+        self._reporter = Reporter(log)
+        self._selector = selectors.DefaultSelector()
+        self._settlements: list[Settlement] = []
+        self._handlers: dict[str, dict[str, Any]] = {}
+        self._hungry = True  # whether there may be something to claim
+        self._drained = False
+        self._signals: list[int] = []
+        self._stopping = False
+        self._stop_at = 0.0
+        self._poll_at = 0.0
+        self._due_at: float | None = None
+        self._pause_until = 0.0
+        self._housekeeping_at = 0.0
+        self._pool: Pool
+        self._server: Server
+        self._slots: Slots
+        self._slots_fd = -1
+
+    def run(self, *, burst: bool = False, standby: bool = False) -> None:
+        """Serve until a signal asks to stop; with `burst`, until nothing more is due.
+
+        Raises StoreBusy if there is a daemon already (unless `standby`: then wait for its
+        end), HandlerError if the handlers do not import, StoreError if the store fails at
+        the start.
+        """
+        with self._store.seat(wait=standby) as seat:
+            family = Family(seat.folder)
+            begun = family.end_previous()
+            self._open(family)
+            try:
+                self._adopt(self._server.wait_ready(), seat)
+                self._recover(begun)
+                self._serve(seat, family, burst)
+            finally:
+                self._server.close()
+                os.close(self._slots_fd)
+                family.clear()
+
+    # -- start -------------------------------------------------------------------------
+
+    def _open(self, family: Family) -> None:
+        count = self._settings.concurrency + 1
+        self._slots_fd = Slots.create(family.slots_path, count)
+        self._slots = Slots(self._slots_fd, count)
+        family.write()
+        self._server = self._start_server(family)
+
+    def _start_server(self, family: Family) -> Server:
+        setup = Setup(
+            entries=self._settings.entries,
+            folder=self._settings.folder,
+            processes=self._settings.processes,
+            max_result=self._settings.max_result,
+            path=self._settings.path,
+        )
+        environ = {**os.environ, VARIABLE: family.id}
+        environ.pop("NOTIFY_SOCKET", None)  # what a handler starts must not speak for us
+        server = Server(setup, self._slots_fd, self._slots.count, environ)
+        family.add(server.pid)
+        return server
+
+    def _adopt(self, ready: Ready, seat: Seat) -> None:
+        self._handlers = {
+            name: _options(about.get("options", {})) for name, about in ready.handlers.items()
+        }
+        text = msgspec.json.encode({"handlers": ready.handlers, "schedules": []})
+        draft = seat.folder / "handlers.json.new"
+        fd = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+        try:
+            with open(fd, "wb") as file:
+                file.write(text)
+            draft.rename(seat.folder / "handlers.json")
+        except OSError as err:
+            self._log.warning(f"handlers.json was not written: {err}")
+        if ready.fresh:
+            self._log.warning(
+                "the handlers start a thread when they are imported, so each worker imports "
+                "them for itself: start it in the handler to have workers start faster"
+            )
+        if not self._handlers:
+            self._log.warning("no handlers are configured: set [run] handlers, or --handlers")
+
+    def _recover(self, begun: set[str]) -> None:
+        found = recover(self._store, begun, self._settings.options, self._clock.now())
+        if found:
+            lost = sum(1 for job in found if job.history[-1].outcome is Outcome.LOST)
+            self._log.warning(
+                f"recovered {len(found)} jobs of a daemon that died, {lost} of them had begun",
+                recovered=len(found),
+                lost=lost,
+            )
+
+    # -- the loop ----------------------------------------------------------------------
+
+    def _serve(self, seat: Seat, family: Family, burst: bool) -> None:
+        keeper = self._keeper = Keeper(self._store, self._clock)
+        self._family = family
+        self._pool = Pool(
+            self._server,
+            self._slots,
+            concurrency=self._settings.concurrency,
+            kill_after=self._settings.kill_after,
+            settle=self._settle,
+            watch=self._watch,
+            forget=self._forget,
+            now=self._clock.now,
+            monotonic=self._clock.monotonic,
+        )
+        self._watch(seat, lambda: self._on_wake(seat))
+        self._watch(keeper, self._on_reply)
+        if self._settings.stop_on_eof:
+            self._watch(0, self._on_input)
+        self._watch(self._server.sock, self._on_server)
+        keeper.start()
+        with self._catch_signals():
+            notify("READY=1")
+            self._log.info(
+                f"ready: {len(self._handlers)} handlers, "
+                f"concurrency {self._settings.concurrency}",
+                handlers=sorted(self._handlers),
+                pid=os.getpid(),
+            )
+            while not self._finished(burst):
+                self.step()
+            notify("STOPPING=1")
+        keeper.stop()
+        self._pool.close()
+        self._reporter.summary()
+
+    def step(self) -> None:
+        """Wait for something to happen, and do what follows from it."""
+        self._ask()
+        for key, _ in self._selector.select(self._patience()):
+            key.data()
+        self._on_signals()
+        now = self._clock.monotonic()
+        if now >= self._poll_at or (self._due_at is not None and now >= self._due_at):
+            self._hungry = True
+            self._due_at = None
+            self._poll_at = now + POLL
+        if self._stopping and now >= self._stop_at:
+            self._pool.release_running()
+
+    def _patience(self) -> float:
+        """Return how many seconds the loop may sleep."""
+        now = self._clock.monotonic()
+        waits = [self._poll_at - now, self._pool.tick()]
+        if self._due_at is not None:
+            waits.append(self._due_at - now)
+        if self._pause_until > now:
+            waits.append(self._pause_until - now)
+        if self._stopping:
+            waits.append(max(self._stop_at - now, 0.05))
+        return max(0.0, min(wait for wait in waits if wait is not None))
+
+    def _finished(self, burst: bool) -> bool:
+        if self._keeper.busy or self._settlements or self._pool.busy:
+            return False
+        return self._stopping or (burst and self._drained and not self._hungry)
+
+    def _ask(self) -> None:
+        now = self._clock.monotonic()
+        if self._keeper.busy or now < self._pause_until:
+            return
+        plan = None
+        if self._hungry and not self._stopping:
+            plan = self._pool.plan(self._handlers)
+            if not plan.room:
+                plan = None
+        idle = not self._hungry and not self._pool.busy and now >= self._housekeeping_at
+        if not self._settlements and plan is None and not idle:
+            return
+        if plan is not None:
+            self._hungry = False  # a wake-up that comes while the store looks counts anew
+        settlements, self._settlements = self._settlements, []
+        if idle:
+            self._housekeeping_at = now + _HOUSEKEEPING
+        self._keeper.ask(Request(settlements, plan, maintain=idle))
+
+    # -- what happens ------------------------------------------------------------------
+
+    def _on_wake(self, seat: Seat) -> None:
+        seat.drain()
+        self._hungry = True
+
+    def _on_reply(self) -> None:
+        reply = self._keeper.answer()
+        if reply.bug is not None:
+            raise reply.bug
+        if reply.error is not None:
+            self._on_store_error(reply)
+            return
+        if self._pause_until:
+            self._pause_until = 0.0
+            self._log.info("the store can be used again")
+        for job in reply.settled:
+            self._reporter.ended(job)
+            # What goes back may be due at once, or sooner than what was waited for.
+            if job.status is Status.PENDING:
+                self._hungry = True
+        for job in reply.claimed:
+            self._start(job)
+        for job_id in reply.cancelling:
+            self._pool.cancel(job_id)
+        if reply.request.plan is not None:
+            self._drained = reply.exhausted and not reply.claimed
+            if not reply.exhausted or reply.claimed:
+                self._hungry = True
+            due = reply.next_due
+            if due is not None:
+                wait = (due - self._clock.now()).total_seconds()
+                self._due_at = self._clock.monotonic() + max(0.0, wait)
+        if reply.more_to_maintain:
+            self._housekeeping_at = 0.0
+
+    def _on_store_error(self, reply: Reply) -> None:
+        if not self._pause_until:
+            self._log.error(f"the store refuses, jobs wait: {reply.error}")
+        # Nothing was done: the results are kept here and written when it can be.
+        self._settlements = reply.request.settlements + self._settlements
+        self._hungry = True
+        now = self._clock.monotonic()
+        self._pause_until = now + _STORE_PAUSE
+        if self._stopping and now >= self._stop_at + 5.0:
+            assert reply.error is not None
+            raise reply.error
+
+    def _start(self, job: AnyJob) -> None:
+        if job.name not in self._handlers:
+            known = ", ".join(sorted(self._handlers)) or "none"
+            error = JobError(
+                "UnknownHandler", f"no handler is called {job.name!r}; there are: {known}"
+            )
+            ending = Ending(Outcome.ERROR, self._clock.now(), error=error, final=True)
+            self._settle(job, ending, self._settings.options)
+            return
+        layers = (self._settings.limits.get(job.name, {}), self._handlers[job.name])
+        self._pool.give(job, resolve(job, *layers, default=self._settings.options))
+
+    def _settle(self, job: AnyJob, ending: Ending, options: Options) -> None:
+        self._settlements.append(Settlement(job, ending, options))
+
+    def _on_server(self) -> None:
+        if self._server.listen(self._on_news):
+            return
+        self._log.error("the fork server died; its workers are ended and a new one is started")
+        self._forget(self._server.sock)
+        self._family.end_members()
+        self._pool.server_died()
+        self._server.close()
+        self._server = self._start_server(self._family)
+        try:
+            self._server.wait_ready()
+        except HandlerError as err:
+            self._log.error(f"the handlers do not import any more: {err}")
+            raise
+        self._pool.use(self._server)
+        self._watch(self._server.sock, self._on_server)
+
+    def _on_news(self, news: Forked | Exited) -> None:
+        if isinstance(news, Forked):
+            self._family.add(news.pid)
+            self._pool.forked(news.slot, news.pid)
+        else:
+            self._family.remove(news.pid)
+            self._pool.exited(news)
+
+    # -- signals -----------------------------------------------------------------------
+
+    @contextmanager
+    def _catch_signals(self) -> Iterator[None]:
+        ours, theirs = socket.socketpair()
+        for end in (ours, theirs):
+            end.setblocking(False)
+        caught = (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT, signal.SIGHUP)
+        before = {number: signal.getsignal(number) for number in caught}
+        old_fd = signal.set_wakeup_fd(theirs.fileno(), warn_on_full_buffer=False)
+        for number in caught:
+            signal.signal(number, lambda signum, frame: self._signals.append(signum))
+        self._watch(ours, lambda: ours.recv(4096))
+        try:
+            yield
+        finally:
+            self._forget(ours)
+            signal.set_wakeup_fd(old_fd)
+            for number, handler in before.items():
+                signal.signal(number, handler)
+            ours.close()
+            theirs.close()
+
+    def _on_input(self) -> None:
+        if not os.read(0, 4096):
+            self._forget(0)
+            self._signals.append(signal.SIGTERM)
+
+    def _on_signals(self) -> None:
+        while self._signals:
+            number = self._signals.pop(0)
+            now = self._clock.monotonic()
+            if self._stopping or number == signal.SIGQUIT:
+                self._stop_at = now
+            else:
+                self._stop_at = now + self._settings.shutdown_timeout
+                self._log.info(
+                    f"stopping: running jobs have {self._settings.shutdown_timeout:g} s; "
+                    "a second signal stops at once"
+                )
+            self._stopping = True
+            self._pool.release_waiting()
+
+    # -- helpers -----------------------------------------------------------------------
+
+    def _watch(self, what: Any, use: Callable[[], object]) -> None:
+        self._selector.register(what, selectors.EVENT_READ, use)
+
+    def _forget(self, what: Any) -> None:
+        try:
+            self._selector.unregister(what)
+        except KeyError:
+            pass
+
+
+def _options(said: Mapping[str, Any]) -> dict[str, Any]:
+    options = dict(said)
+    if options.get("backoff") is not None:
+        options["backoff"] = msgspec.convert(options["backoff"], RetryPolicy)
+    return options
+
+
+__all__ = ["Daemon", "Settings", "StoreError"]

@@ -1,0 +1,126 @@
+"""What one daemon leaves for the next: which processes were its own, and what they were at."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from pathlib import Path
+
+import msgspec
+
+from jobctl.runtime.process import (
+    Process,
+    all_pids,
+    boot_id,
+    has_environment,
+    identify,
+    kill_all,
+    session,
+)
+from jobctl.runtime.slots import Slots
+
+#: Set in the environment of all processes of a daemon and inherited by what they start.
+VARIABLE = "JOBCTL_FAMILY"
+
+
+class Record(msgspec.Struct):
+    """family.json. It is never synced: it is about processes, and they die with the machine."""
+
+    boot: str
+    id: str
+    members: list[tuple[int, int]]
+
+
+class Family:
+    """The processes of one daemon, written down as they come."""
+
+    def __init__(self, folder: Path) -> None:
+        self._path = folder / "family.json"
+        self.slots_path = folder / "family.slots"
+        self._members: dict[int, Process] = {}
+        self.id = os.urandom(10).hex()
+
+    def end_previous(self) -> set[str]:
+        """End what an earlier daemon left running; return the jobs that had begun there.
+
+        The caller holds the seat, so that daemon is dead. After a reboot nothing of it
+        runs, and nobody's handler is to blame: then none have begun.
+        """
+        try:
+            record = msgspec.json.decode(self._path.read_bytes(), type=Record)
+        except (OSError, msgspec.MsgspecError, UnicodeDecodeError):
+            return set()
+        if record.boot != boot_id():
+            return set()
+        _end(record)
+        return Slots.read_begun(self.slots_path)
+
+    def add(self, pid: int) -> None:
+        """Write down a process."""
+        process = identify(pid)
+        if process is not None:
+            self._members[pid] = process
+            self.write()
+
+    def remove(self, pid: int) -> None:
+        """Cross out a process that was reaped."""
+        if self._members.pop(pid, None) is not None:
+            self.write()
+
+    def end_members(self) -> None:
+        """End everybody: the server has died, and the kernel kills its workers meanwhile."""
+        _end(self._record())
+        self._members.clear()
+        self.write()
+
+    def clear(self) -> None:
+        """Leave nothing for the next daemon: this one ended in order."""
+        self._path.unlink(missing_ok=True)
+        self.slots_path.unlink(missing_ok=True)
+
+    def write(self) -> None:
+        """Write family.json anew."""
+        draft = self._path.with_suffix(".json.new")
+        fd = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+        try:
+            os.write(fd, msgspec.json.encode(self._record()))
+        finally:
+            os.close(fd)
+        draft.rename(self._path)
+
+    def _record(self) -> Record:
+        members = [(process.pid, process.start) for process in self._members.values()]
+        return Record(boot_id(), self.id, members)
+
+
+def _end(record: Record) -> None:
+    # Again and again until there is nobody: a process may start another as it is found.
+    for _ in range(50):
+        left = list(_left(record))
+        if not left:
+            return
+        kill_all(left)
+
+
+def _left(record: Record) -> Iterable[Process]:
+    setting = f"{VARIABLE}={record.id}".encode()
+    members = dict(record.members)
+    for pid in all_pids():
+        if pid == os.getpid():
+            continue
+        process = identify(pid)
+        if process is None:
+            continue
+        leader = session(pid)
+        if (
+            members.get(pid) == process.start
+            or (leader in members and _is_old(leader, members))
+            or has_environment(pid, setting)
+        ):
+            yield process
+
+
+def _is_old(leader: int, members: dict[int, int]) -> bool:
+    """Return whether a session is still that of the member, not of a later namesake."""
+    now = identify(leader)
+    return now is None or now.start == members[leader]

@@ -1,0 +1,229 @@
+"""The fork server: imports the handlers once and forks workers from there.
+
+One a generation of code, started with exec by the daemon. Server and workers are killed by
+the kernel when their parent dies; the server reaps the workers, so it alone knows their
+pids to be theirs, and it ends what a dead worker leaves behind.
+"""
+
+from __future__ import annotations
+
+import os
+import selectors
+import signal
+import socket
+import sys
+from pathlib import Path
+
+from jobctl.clock import SystemClock
+from jobctl.errors import HandlerError
+from jobctl.runtime import handlers
+from jobctl.runtime.channel import (
+    Broken,
+    Channel,
+    Exited,
+    Fork,
+    Forked,
+    Kill,
+    Ready,
+    Setup,
+    decode_to_server,
+)
+from jobctl.runtime.process import adopt_orphans, children, die_with_parent
+from jobctl.runtime.slots import Slots
+from jobctl.runtime.worker import Worker
+
+
+class ForkServer:
+    """The state of the server process."""
+
+    def __init__(self, control: Channel, slots: Slots, slots_fd: int) -> None:
+        self._control = control
+        self._slots = slots
+        self._slots_fd = slots_fd
+        self._workers: dict[int, bool] = {}  # pid -> whether it was asked to leave or not
+        self._setup: Setup | None = None
+        self._fresh = False
+        self._clock = SystemClock()
+        self._wake_r, self._wake_w = socket.socketpair()
+
+    def serve(self) -> None:
+        """Serve the daemon until it goes."""
+        for end in (self._wake_r, self._wake_w):
+            end.setblocking(False)
+        signal.set_wakeup_fd(self._wake_w.fileno(), warn_on_full_buffer=False)
+        signal.signal(signal.SIGCHLD, lambda *_: None)
+        selector = selectors.DefaultSelector()
+        selector.register(self._control.sock, selectors.EVENT_READ, self._on_message)
+        selector.register(self._wake_r, selectors.EVENT_READ, self._on_child)
+        try:
+            while all(key.data() for key, _ in selector.select()):
+                pass
+        except (BrokenPipeError, ConnectionResetError):
+            pass  # the daemon has gone; the kernel ends the workers with this process
+
+    def _on_message(self) -> bool:
+        received = self._control.receive()
+        if received is None:
+            return False
+        body, fds = received
+        message = decode_to_server(body)
+        if isinstance(message, Setup):
+            self._load(message)
+        elif isinstance(message, Fork):
+            self._fork(message.slot, fds[0])
+        elif message.pid in self._workers:
+            self._kill(message)
+        return True
+
+    def _load(self, setup: Setup) -> None:
+        self._setup = setup
+        try:
+            load(setup)
+            described = handlers.describe()
+        except HandlerError as err:
+            self._control.send(Broken(str(err)))
+            return
+        # A thread that the import left running does not exist in a forked child, but the
+        # locks that it held do: then each worker imports for itself.
+        self._fresh = len(os.listdir("/proc/self/task")) > 1
+        self._control.send(Ready(described, self._fresh))
+
+    def _fork(self, slot: int, fd: int) -> None:
+        parent = os.getpid()
+        pid = os.fork()
+        if pid == 0:
+            self._become_worker(parent, slot, fd)
+        os.close(fd)
+        self._workers[pid] = True
+        self._control.send(Forked(slot, pid))
+
+    def _become_worker(self, parent: int, slot: int, fd: int) -> None:
+        try:
+            signal.set_wakeup_fd(-1)
+            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+            if self._fresh:
+                assert self._setup is not None
+                memfd = os.memfd_create("setup", 0)
+                os.write(memfd, _json(self._setup))
+                for inherited in (fd, self._slots_fd):
+                    os.set_inheritable(inherited, True)
+                numbers = (parent, slot, fd, self._slots_fd, self._slots.count, memfd)
+                code = "from jobctl.runtime.forkserver import fresh_worker; fresh_worker()"
+                os.execv(
+                    sys.executable,
+                    [sys.executable, "-P", "-c", code, *(str(number) for number in numbers)],
+                )
+            for own in (self._control.sock, self._wake_r, self._wake_w):
+                own.close()
+            assert self._setup is not None
+            run_worker(parent, slot, fd, self._slots, self._setup.max_result)
+        finally:
+            os._exit(1)
+
+    def _kill(self, message: Kill) -> None:
+        try:
+            os.kill(message.pid, signal.SIGKILL)
+        except ProcessLookupError:
+            pass
+
+    def _on_child(self) -> bool:
+        try:
+            self._wake_r.recv(4096)
+        except BlockingIOError:
+            pass
+        while True:
+            try:
+                pid, status, usage = os.wait4(-1, os.WNOHANG)
+            except ChildProcessError:
+                return True
+            if pid == 0:
+                return True
+            if self._workers.pop(pid, None) is None:
+                continue  # an orphan that came here to die
+            if status != 0:
+                self._end_orphans()
+            self._control.send(Exited(pid, status, usage.ru_maxrss * 1024, self._clock.now()))
+
+    def _end_orphans(self) -> None:
+        # A worker that left by itself may leave something running on purpose; what one
+        # leaves that crashed or was killed belongs to the attempt that ended with it.
+        for pid in children():
+            if pid not in self._workers:
+                try:
+                    os.kill(pid, signal.SIGKILL)
+                except ProcessLookupError:
+                    pass
+
+
+def load(setup: Setup) -> None:
+    """Import the handlers. Raises HandlerError with the user's traceback."""
+    sys.path[:0] = [entry for entry in setup.path if entry not in sys.path]
+    os.environ["JOBCTL_IMPORTING"] = "1"  # a queue.start() at the top level must not recurse
+    try:
+        handlers.load(setup.entries, Path(setup.folder))
+        for entry in setup.processes:
+            name, _, where = entry.partition("=")
+            handlers.register_process(name, where, Path(setup.folder))
+    finally:
+        del os.environ["JOBCTL_IMPORTING"]
+
+
+def run_worker(parent: int, slot: int, fd: int, slots: Slots, max_result: int) -> None:
+    """Be a worker; never return."""
+    os.setsid()
+    die_with_parent(parent)
+    adopt_orphans()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    _offer_to_oom_killer()
+    for stream in (sys.stdout, sys.stderr):
+        stream.reconfigure(line_buffering=True)  # type: ignore[union-attr]  # always a TextIOWrapper here
+    sock = socket.socket(fileno=fd)
+    Worker(Channel(sock), slots, slot, max_result).serve()
+    os._exit(0)
+
+
+def fresh_worker() -> None:
+    """Be a worker that imports the handlers for itself: see ForkServer._load."""
+    parent, slot, fd, slots_fd, count, memfd = (int(word) for word in sys.argv[1:])
+    import msgspec
+
+    setup = msgspec.json.decode(os.pread(memfd, 1 << 24, 0), type=Setup)
+    die_with_parent(parent)
+    try:
+        load(setup)
+    except HandlerError as err:
+        print(err, file=sys.stderr)  # noqa: T201 - the daemon's own log is out of reach here
+        os._exit(1)
+    run_worker(parent, slot, fd, Slots(slots_fd, count), setup.max_result)
+
+
+def _json(setup: Setup) -> bytes:
+    import msgspec
+
+    return msgspec.json.encode(setup)
+
+
+def _offer_to_oom_killer() -> None:
+    # When memory runs out, a handler goes before the daemon does.
+    try:
+        with open("/proc/self/oom_score_adj", "w", encoding="ascii") as file:
+            file.write("500")
+    except OSError:
+        pass
+
+
+def main() -> None:
+    """Be the fork server of the daemon that started this process."""
+    parent, control_fd, slots_fd, count = (int(word) for word in sys.argv[1:])
+    die_with_parent(parent)
+    adopt_orphans()
+    for ignored in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(ignored, signal.SIG_IGN)
+    sock = socket.socket(fileno=control_fd)
+    os.set_inheritable(slots_fd, False)
+    ForkServer(Channel(sock), Slots(slots_fd, count), slots_fd).serve()
+
+
+if __name__ == "__main__":
+    main()

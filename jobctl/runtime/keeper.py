@@ -1,0 +1,182 @@
+"""The daemon's work with the store, on a thread of its own.
+
+The loop must never wait for the write lock: a stopped lock holder would freeze timeouts
+and signals. So it asks here, one request at a time, and is woken when the reply is there.
+Results that come in meanwhile go into the next transaction together: one fdatasync for all.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import threading
+from collections.abc import Sequence
+from datetime import datetime
+from queue import SimpleQueue
+from typing import Any
+
+import msgspec
+
+from jobctl.clock import Clock
+from jobctl.core.job import Ending, Job, Options, Outcome, Status, finish
+from jobctl.core.store import Store, Transaction
+from jobctl.errors import StoreError
+from jobctl.runtime.plan import Plan
+
+AnyJob = Job[Any]
+
+#: Jobs that are claimed in one transaction at most.
+BATCH = 512
+
+
+class Settlement(msgspec.Struct):
+    """A claimed job, how its attempt ended, and what held for it."""
+
+    job: AnyJob
+    ending: Ending
+    options: Options
+
+
+class Request(msgspec.Struct):
+    """What the loop wants: results written, and jobs as the plan allows."""
+
+    settlements: list[Settlement]
+    plan: Plan | None
+    maintain: bool = False
+
+
+class Reply(msgspec.Struct):
+    """What came of it. With an `error` nothing was done, and the request is to be repeated."""
+
+    request: Request
+    claimed: list[AnyJob] = []
+    settled: list[AnyJob] = []
+    cancelling: list[str] = []
+    exhausted: bool = False  # nothing more is due now
+    next_due: datetime | None = None
+    more_to_maintain: bool = False
+    error: StoreError | None = None
+    bug: BaseException | None = None
+
+
+class Keeper:
+    """The thread, and its mailbox."""
+
+    def __init__(self, store: Store, clock: Clock) -> None:
+        self._store = store
+        self._clock = clock
+        self._requests: SimpleQueue[Request | None] = SimpleQueue()
+        self._replies: SimpleQueue[Reply] = SimpleQueue()
+        self._event = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
+        self._thread = threading.Thread(target=self._serve, name="jobctl-store", daemon=True)
+        self.busy = False
+
+    def fileno(self) -> int:
+        """A descriptor that becomes readable with a reply."""
+        return self._event
+
+    def start(self) -> None:
+        """Begin to serve."""
+        self._thread.start()
+
+    def ask(self, request: Request) -> None:
+        """Send a request; the one before it must have been answered."""
+        self.busy = True
+        self._requests.put(request)
+
+    def answer(self) -> Reply:
+        """Take the reply that is there."""
+        os.eventfd_read(self._event)
+        self.busy = False
+        return self._replies.get()
+
+    def stop(self) -> None:
+        """End the thread."""
+        self._requests.put(None)
+        self._thread.join(timeout=2)
+        os.close(self._event)
+
+    def _serve(self) -> None:
+        while (request := self._requests.get()) is not None:
+            try:
+                reply = serve(self._store, request, self._clock.now())
+            except StoreError as err:
+                reply = Reply(request, error=err)
+            except BaseException as err:  # the loop raises it: a thread's death would be silent
+                reply = Reply(request, bug=err)
+            self._replies.put(reply)
+            os.eventfd_write(self._event, 1)
+
+
+def serve(store: Store, request: Request, now: datetime) -> Reply:
+    """Do what a request asks for, in one transaction."""
+    reply = Reply(request)
+    if request.settlements or request.plan is not None:
+        with store.transaction() as tx:
+            reply.settled = settle(tx, request.settlements)
+            if request.plan is not None:
+                full = False
+                plan = request.plan
+
+                def gate(name: str, key: str | None) -> Any:
+                    nonlocal full
+                    verdict = plan.admit(name, key)
+                    full = full or verdict.value == "full"
+                    return verdict
+
+                reply.claimed = tx.claim(BATCH, now, gate)
+                reply.exhausted = not full and len(reply.claimed) < BATCH
+            reply.cancelling = tx.cancelling()
+    if reply.exhausted:
+        reply.next_due = store.next_run_at()
+    if request.maintain:
+        reply.more_to_maintain = store.maintain()
+    return reply
+
+
+def settle(tx: Transaction, settlements: Sequence[Settlement]) -> list[AnyJob]:
+    """Write how attempts ended, and return the jobs as they are now.
+
+    A job that was changed meanwhile (a cancel was asked for) is read again; one that is no
+    longer in that attempt, because somebody restored another store, is left alone.
+    """
+    done = [finish(s.job, s.ending, s.options, random.random()) for s in settlements]  # noqa: S311 - jitter
+    stale = {job.id for job in tx.settle(done)}
+    if not stale:
+        return done
+    result = [job for job in done if job.id not in stale]
+    for given in settlements:
+        if given.job.id in stale:
+            current = tx.get(given.job.id)
+            if (
+                current is not None
+                and current.status is Status.RUNNING
+                and current.attempts == given.job.attempts
+                and current.started_at == given.job.started_at
+            ):
+                job = finish(current, given.ending, given.options, random.random())  # noqa: S311
+                tx.save(job)
+                result.append(job)
+    return result
+
+
+def recover(
+    store: Store, begun: set[str], options: Options, now: datetime, step: int = 1000
+) -> list[AnyJob]:
+    """Give back what an earlier daemon left running; what had begun is charged as lost.
+
+    The caller holds the seat and has ended that daemon's processes.
+    """
+    recovered: list[AnyJob] = []
+    while running := store.list(status=Status.RUNNING, limit=step):
+        with store.transaction() as tx:
+            for job in running:
+                outcome = Outcome.LOST if job.id in begun else Outcome.RELEASED
+                done = finish(job, Ending(outcome, now), options)
+                if tx.settle([done]):
+                    current = tx.get(job.id)
+                    if current is not None and current.status is Status.RUNNING:
+                        done = finish(current, Ending(outcome, now), options)
+                        tx.save(done)
+                recovered.append(done)
+    return recovered

@@ -1,0 +1,397 @@
+"""The pool: worker processes, what each of them holds, and how they end."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+from collections import deque
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any
+
+from jobctl.core.job import Ending, Exit, Job, JobError, Options, Outcome
+from jobctl.runtime.channel import (
+    Channel,
+    Exited,
+    Report,
+    Task,
+    decode_report,
+    decode_task,
+    pair,
+)
+from jobctl.runtime.plan import IN_HAND, MOST, Durations, Plan
+from jobctl.runtime.server import Server
+from jobctl.runtime.slots import Slots
+from jobctl.runtime.worker import STOP_SIGNAL
+
+AnyJob = Job[Any]
+
+#: Seconds after which an idle worker leaves; the last one stays.
+IDLE = 30.0
+#: Seconds that a job may run before what waits behind it goes elsewhere.
+_PATIENCE = 0.015
+
+
+class Given:
+    """A job that a worker holds."""
+
+    __slots__ = ("job", "killed", "options", "stop_at")
+
+    def __init__(self, job: AnyJob, options: Options) -> None:
+        self.job = job
+        self.options = options
+        self.stop_at: float | None = None  # when a cancelled one is killed
+        self.killed: Outcome | None = None  # what a kill of ours makes of it
+
+
+class PoolWorker:
+    """A worker process, seen from the daemon."""
+
+    def __init__(self, slot: int, now: float) -> None:
+        ours, theirs = pair()
+        ours.setblocking(False)
+        self.slot = slot
+        self.channel = Channel(ours)
+        # The daemon keeps the worker's end too: what the worker has not yet read can be
+        # read back, and whoever reads a packet has it alone.
+        self.back = Channel(theirs)
+        self.pid: int | None = None
+        self.given: dict[str, Given] = {}
+        self.cost = 0.0
+        self.idle_since = now
+        self.leaving = False
+        self.full = False
+
+    def close(self) -> None:
+        """Close both ends."""
+        self.channel.close()
+        self.back.close()
+
+
+class Pool:
+    """All workers of a daemon, on one fork server.
+
+    `settle` is called with each job, its ending and its options; `watch` and `forget` with
+    the sockets that the loop shall listen to.
+    """
+
+    def __init__(
+        self,
+        server: Server,
+        slots: Slots,
+        *,
+        concurrency: int,
+        kill_after: float,
+        settle: Callable[[AnyJob, Ending, Options], None],
+        watch: Callable[[socket.socket, Callable[[], None]], None],
+        forget: Callable[[socket.socket], None],
+        now: Callable[[], datetime],
+        monotonic: Callable[[], float],
+    ) -> None:
+        self._server: Server | None = server
+        self._slots = slots
+        self._concurrency = concurrency
+        self._kill_after = kill_after
+        self._settle = settle
+        self._watch = watch
+        self._forget = forget
+        self._now = now
+        self._monotonic = monotonic
+        self._workers: dict[int, PoolWorker] = {}
+        self._held: deque[tuple[AnyJob, Options]] = deque()
+        self.durations = Durations()
+
+    # -- handing out -------------------------------------------------------------------
+
+    @property
+    def busy(self) -> bool:
+        """Whether any job is in its hands."""
+        return bool(self._held) or any(worker.given for worker in self._workers.values())
+
+    def plan(self, names: Any) -> Plan:
+        """Return what fits now."""
+        free = self._concurrency - len(self._workers)
+        rooms = []
+        for worker in self._workers.values():
+            if worker.leaving:
+                continue
+            if not worker.given:
+                free += 1
+            elif worker.cost < IN_HAND and len(worker.given) < MOST and not worker.full:
+                rooms.append(IN_HAND - worker.cost)
+        return Plan(self.durations, max(0, free - len(self._held)), rooms, names)
+
+    def give(self, job: AnyJob, options: Options) -> None:
+        """Hand a job to a worker; hold it if there is none that may take it now."""
+        self._held.append((job, options))
+        self._hand_out()
+
+    def _hand_out(self) -> None:
+        while self._held:
+            job, options = self._held[0]
+            cost = self.durations.cost(job.name)
+            worker = self._worker_for(cost)
+            if worker is None or not self._send(worker, job, options, cost):
+                return
+            self._held.popleft()
+
+    def _worker_for(self, cost: float | None) -> PoolWorker | None:
+        usable = [w for w in self._workers.values() if not w.leaving and not w.full]
+        for worker in usable:
+            if not worker.given:
+                return worker
+        if len(self._workers) < self._concurrency and self._server is not None:
+            return self._start(self._server)
+        if cost is None:
+            return None
+        best = min(usable, key=lambda worker: worker.cost, default=None)
+        if best is None or best.cost + cost > IN_HAND * 2 or len(best.given) >= MOST * 2:
+            return None
+        return best
+
+    def _send(
+        self, worker: PoolWorker, job: AnyJob, options: Options, cost: float | None
+    ) -> bool:
+        try:
+            worker.channel.send(Task(job, options.timeout, alone=cost is None))
+        except BlockingIOError:
+            worker.full = True
+            return False
+        worker.given[job.id] = Given(job, options)
+        worker.cost += IN_HAND if cost is None else cost
+        return True
+
+    def _start(self, server: Server) -> PoolWorker:
+        slot = next(n for n in range(self._slots.count) if n not in self._workers)
+        self._slots.clear(slot)
+        worker = self._workers[slot] = PoolWorker(slot, self._monotonic())
+        server.fork(slot, worker.back.sock.fileno())
+        self._watch(worker.channel.sock, lambda: self.read(worker))
+        return worker
+
+    # -- what comes back ---------------------------------------------------------------
+
+    def read(self, worker: PoolWorker) -> None:
+        """Take the reports that a worker has sent."""
+        while True:
+            try:
+                received = worker.channel.receive(socket.MSG_DONTWAIT)
+            except (BlockingIOError, ConnectionResetError):
+                break
+            if received is None:
+                break
+            self._take(worker, decode_report(received[0]))
+        self._hand_out()
+
+    def _take(self, worker: PoolWorker, report: Report) -> None:
+        import msgspec
+
+        worker.full = False
+        given = worker.given.pop(report.job_id, None)
+        if given is None:
+            return
+        self.durations.note(given.job.name, report.seconds)
+        if not worker.given:
+            worker.cost = 0.0
+            worker.idle_since = self._monotonic()
+        else:
+            cost = self.durations.cost(given.job.name) or IN_HAND
+            worker.cost = max(0.0, worker.cost - cost)
+        ending = report.ending
+        if report.result is not None:
+            ending = msgspec.structs.replace(ending, result=msgspec.Raw(report.result))
+        self._settle(given.job, ending, given.options)
+
+    def forked(self, slot: int, pid: int) -> None:
+        """Be told the pid of a worker that was started."""
+        if slot in self._workers:
+            self._workers[slot].pid = pid
+
+    def exited(self, news: Exited) -> None:
+        """Judge a dead worker: a result always wins, only what was begun is charged."""
+        worker = next((w for w in self._workers.values() if w.pid == news.pid), None)
+        if worker is not None:
+            self._bury(worker, news)
+
+    def server_died(self) -> None:
+        """Judge all workers: the kernel has killed them with their server."""
+        self._server = None
+        for worker in list(self._workers.values()):
+            self._bury(worker, None)
+
+    def _bury(self, worker: PoolWorker, news: Exited | None) -> None:
+        self.read(worker)
+        self._recall(worker)
+        self._forget(worker.channel.sock)
+        del self._workers[worker.slot]
+        begun = self._slots.begun(worker.slot)
+        self._slots.clear(worker.slot)
+        worker.close()
+        for job_id, given in worker.given.items():
+            charged = begun is not None and begun[0] == job_id
+            ending = self._ending(given, news) if charged else self._released()
+            self._settle(given.job, ending, given.options)
+        self._hand_out()
+
+    def _ending(self, given: Given, news: Exited | None) -> Ending:
+        now = self._now()
+        if given.killed is Outcome.RELEASED:
+            return self._released()
+        if news is None:
+            error = JobError("Lost", "the fork server died, and the worker with it")
+            return Ending(Outcome.LOST, now, error=error)
+        how = _exit(news.status)
+        if given.killed is Outcome.CANCELLED:
+            return Ending(Outcome.CANCELLED, now, exit=how, max_rss=news.max_rss)
+        if given.killed is Outcome.TIMEOUT:
+            error = JobError("JobTimeout", "the handler did not end in time and was killed")
+            return Ending(Outcome.TIMEOUT, now, error=error, exit=how, max_rss=news.max_rss)
+        what = f"by {how.signal}" if how.signal else f"with exit code {how.code}"
+        error = JobError("WorkerCrashed", f"the worker process ended {what} in the handler")
+        return Ending(
+            Outcome.CRASHED,
+            now,
+            worker=str(news.pid),
+            error=error,
+            exit=how,
+            max_rss=news.max_rss,
+        )
+
+    def _released(self) -> Ending:
+        return Ending(Outcome.RELEASED, self._now())
+
+    # -- time --------------------------------------------------------------------------
+
+    def tick(self) -> float | None:
+        """Do what is due; return after how many seconds to come again, None for whenever."""
+        now = self._monotonic()
+        waits = [self._check(worker, now) for worker in list(self._workers.values())]
+        self._hand_out()
+        return min((wait for wait in waits if wait is not None), default=None)
+
+    def _check(self, worker: PoolWorker, now: float) -> float | None:
+        if not worker.given:
+            return self._check_idle(worker, now)
+        begun = self._slots.begun(worker.slot)
+        if begun is None or begun[0] not in worker.given:
+            return _PATIENCE
+        job_id, since = begun
+        given = worker.given[job_id]
+        wait = self._check_deadline(worker, given, since, now)
+        if len(worker.given) > 1:
+            if now - since < _PATIENCE:
+                return _PATIENCE
+            if self._has_room_beside(worker):
+                self._recall(worker)
+            return _PATIENCE
+        return wait
+
+    def _check_deadline(
+        self, worker: PoolWorker, given: Given, since: float, now: float
+    ) -> float | None:
+        deadline, outcome = given.stop_at, Outcome.CANCELLED
+        if deadline is None:
+            if given.options.timeout is None:
+                return None
+            deadline = since + given.options.timeout + self._kill_after
+            outcome = Outcome.TIMEOUT
+        if now < deadline:
+            return deadline - now
+        if given.killed is None:
+            given.killed = outcome
+            self._kill(worker)
+        return None
+
+    def _check_idle(self, worker: PoolWorker, now: float) -> float | None:
+        idle = [w for w in self._workers.values() if not w.given and not w.leaving]
+        left = worker.idle_since + IDLE - now
+        if worker.leaving or len(idle) < 2:
+            return None
+        if left > 0:
+            return left
+        self._dismiss(worker)
+        return None
+
+    def _dismiss(self, worker: PoolWorker) -> None:
+        worker.leaving = True
+        worker.channel.sock.shutdown(socket.SHUT_WR)
+
+    def _has_room_beside(self, worker: PoolWorker) -> bool:
+        return len(self._workers) < self._concurrency or any(
+            not other.given for other in self._workers.values() if other is not worker
+        )
+
+    def _recall(self, worker: PoolWorker) -> None:
+        """Take back what a worker has not yet read."""
+        back = []
+        while True:
+            try:
+                received = worker.back.receive(socket.MSG_DONTWAIT)
+            except (BlockingIOError, ConnectionResetError):
+                break
+            if received is None:
+                break
+            given = worker.given.pop(decode_task(received[0]).job.id, None)
+            if given is not None:
+                back.append((given.job, given.options))
+        worker.full = False
+        self._held.extendleft(reversed(back))
+
+    def _kill(self, worker: PoolWorker) -> None:
+        if worker.pid is not None and self._server is not None:
+            self._server.kill(worker.pid)
+
+    # -- cancel and stop ---------------------------------------------------------------
+
+    def cancel(self, job_id: str) -> None:
+        """Ask a running job to end, and kill it when it does not."""
+        for worker in self._workers.values():
+            given = worker.given.get(job_id)
+            if given is not None and given.stop_at is None and worker.pid is not None:
+                given.stop_at = self._monotonic() + self._kill_after
+                self._slots.ask_to_stop(worker.slot, job_id)
+                try:
+                    os.kill(worker.pid, STOP_SIGNAL)
+                except ProcessLookupError:
+                    pass  # it has just died: it is judged in a moment
+                return
+
+    def release_waiting(self) -> None:
+        """Give back every job that has not begun."""
+        for worker in self._workers.values():
+            self._recall(worker)
+        while self._held:
+            job, options = self._held.popleft()
+            self._settle(job, self._released(), options)
+
+    def release_running(self) -> None:
+        """Kill what still runs, and give it back."""
+        for worker in self._workers.values():
+            for given in worker.given.values():
+                if given.killed is None:
+                    given.killed = Outcome.RELEASED
+            if worker.given:
+                self._kill(worker)
+
+    def use(self, server: Server) -> None:
+        """Start workers on another fork server from now on."""
+        self._server = server
+        self._hand_out()
+
+    def close(self) -> None:
+        """Let all workers go."""
+        for worker in self._workers.values():
+            self._forget(worker.channel.sock)
+            worker.close()
+        self._workers.clear()
+
+
+def _exit(status: int) -> Exit:
+    if os.WIFSIGNALED(status):
+        number = os.WTERMSIG(status)
+        try:
+            return Exit(signal=signal.Signals(number).name)
+        except ValueError:
+            return Exit(signal=f"signal {number}")
+    return Exit(code=os.WEXITSTATUS(status))

@@ -1,0 +1,55 @@
+"""What the daemon's log says of jobs."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+from jobctl.core.job import Job, Outcome, Status
+from jobctl.core.units import human_duration
+from jobctl.runtime.log import Log
+
+
+class Reporter:
+    """Says how attempts ended, and at the end how many there were."""
+
+    def __init__(self, log: Log) -> None:
+        self._log = log
+        self._counts: Counter[str] = Counter()
+
+    def ended(self, job: Job[Any]) -> None:
+        """Say how an attempt ended; of completed ones only to people."""
+        outcome = job.history[-1].outcome
+        self._counts[job.status if job.status.finished else outcome] += 1
+        if outcome is Outcome.COMPLETED:
+            if self._log.verbose:
+                self._log.info(f"{job.name} {job.id} completed in {_duration(job)}")
+            return
+        if outcome in (Outcome.RELEASED, Outcome.SNOOZED):
+            return
+        error = f": {job.error.type}: {job.error.message}" if job.error else ""
+        what = f"{job.name} {job.id} {_WORDS.get(outcome, outcome)}{error}"
+        if job.status is Status.PENDING:
+            what += f"; attempt {job.attempts}, it runs again"
+            if job.run_at is not None and job.finished_at is None:
+                wait = (job.run_at - job.history[-1].finished_at).total_seconds()  # type: ignore[operator]  # an ended attempt has an end
+                what += f" in {human_duration(wait)}"
+        elif job.status is Status.FAILED:
+            what += f"; it is dead after {job.attempts} attempts: jobctl show {job.id}"
+        write = self._log.error if job.status is Status.FAILED else self._log.warning
+        write(what, job=job.id, name=job.name, outcome=outcome, status=job.status)
+
+    def summary(self) -> None:
+        """Say how many attempts ended in which way."""
+        parts = ", ".join(f"{count} {word}" for word, count in sorted(self._counts.items()))
+        self._log.info(f"stopped; {parts or 'no job was run'}", **dict(self._counts))
+
+
+_WORDS = {Outcome.ERROR: "failed", Outcome.TIMEOUT: "timed out", Outcome.CRASHED: "crashed"}
+
+
+def _duration(job: Job[Any]) -> str:
+    attempt = job.history[-1]
+    if attempt.started_at is None or attempt.finished_at is None:
+        return "?"
+    return human_duration((attempt.finished_at - attempt.started_at).total_seconds())

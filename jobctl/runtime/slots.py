@@ -1,0 +1,81 @@
+"""What each worker is at, in memory that outlives it.
+
+A file that the daemon, its workers and the next daemon map: one slot a worker, with the
+job that it has begun, when, and the job that it shall stop. It is never synced: it
+matters after a crash of processes, and after one of the machine nobody is charged.
+"""
+
+from __future__ import annotations
+
+import mmap
+import os
+import struct
+from pathlib import Path
+
+_SIZE = 320
+_ID_BYTES = 128
+_BEGUN = struct.Struct("<dH")
+_LENGTH = struct.Struct("<H")
+_STOP = 160  # where the second half begins
+
+
+class Slots:
+    """All slots of a daemon."""
+
+    def __init__(self, fd: int, count: int) -> None:
+        self.count = count
+        self._map = mmap.mmap(fd, count * _SIZE)
+
+    @staticmethod
+    def create(path: Path, count: int) -> int:
+        """Make the file, empty, and return its descriptor."""
+        fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+        os.ftruncate(fd, 0)
+        os.ftruncate(fd, count * _SIZE)
+        return fd
+
+    @staticmethod
+    def read_begun(path: Path) -> set[str]:
+        """Return the jobs that the workers of an earlier daemon had begun."""
+        try:
+            content = path.read_bytes()
+        except OSError:
+            return set()
+        found = (_text(content, at + 8) for at in range(0, len(content) - _SIZE + 1, _SIZE))
+        return {job_id for job_id in found if job_id}
+
+    def begin(self, slot: int, job_id: str, at: float) -> None:
+        """Say that a worker begins a job, at a time of the monotonic clock."""
+        text = job_id.encode()
+        base = slot * _SIZE
+        self._map[base + 10 : base + 10 + len(text)] = text
+        _BEGUN.pack_into(self._map, base, at, len(text))
+
+    def clear(self, slot: int) -> None:
+        """Say that a worker is at nothing."""
+        _BEGUN.pack_into(self._map, slot * _SIZE, 0.0, 0)
+
+    def begun(self, slot: int) -> tuple[str, float] | None:
+        """Return what a worker is at, and since when."""
+        base = slot * _SIZE
+        while True:  # the worker may write meanwhile: two equal readings are a true one
+            at, _ = _BEGUN.unpack_from(self._map, base)
+            job_id = _text(self._map, base + 8)
+            if _BEGUN.unpack_from(self._map, base)[0] == at:
+                return (job_id, at) if job_id else None
+
+    def ask_to_stop(self, slot: int, job_id: str) -> None:
+        """Name the job that a worker shall stop, before it is sent the signal."""
+        text = job_id.encode()
+        base = slot * _SIZE + _STOP
+        self._map[base + 2 : base + 2 + len(text)] = text
+        _LENGTH.pack_into(self._map, base, len(text))
+
+    def to_stop(self, slot: int) -> str:
+        """Return the job that a worker was last asked to stop."""
+        return _text(self._map, slot * _SIZE + _STOP)
+
+
+def _text(content: bytes | mmap.mmap, at: int) -> str:
+    (length,) = _LENGTH.unpack_from(content, at)
+    return content[at + 2 : at + 2 + min(length, _ID_BYTES)].decode("ascii", "replace")

@@ -1,0 +1,1 @@
+"""Each use case once, for the terminal, the library and HTTP alike."""

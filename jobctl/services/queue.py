@@ -1,0 +1,247 @@
+"""The queue: add, look, retry, cancel, delete, clean up and wait."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from jobctl.clock import Clock
+from jobctl.core import job as transitions
+from jobctl.core.data import show
+from jobctl.core.intake import MAX_DATA, new_job, own_id, parse_time
+from jobctl.core.job import FINISHED, Status
+from jobctl.core.store import AnyJob, Stats, Store
+from jobctl.core.text import nearest
+from jobctl.errors import InvalidJob, NotFound, StaleJob
+from jobctl.services.adding import NO_OPTIONS, Added, Spec, Wanted, parts, put, put_all
+from jobctl.services.waiting import Waited, wait_for
+
+#: How many jobs a bulk change takes at a time, giving the write lock up in between.
+STEP = 1000
+#: How many candidates or rows a message or a dry run shows.
+SHOWN = 10
+
+# Inside the class, `list` is the method.
+_Jobs = list[AnyJob]
+
+
+class QueueService:
+    """All that can be done to jobs from outside.
+
+    `max_data` is in bytes, `retention` gives seconds by status (a status that is absent is
+    kept for ever), `nap` waits for some seconds. All methods may raise StoreError.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        clock: Clock,
+        *,
+        max_data: int = MAX_DATA,
+        retention: Mapping[Status, float] | None = None,
+        nap: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self._store = store
+        self._clock = clock
+        self._max_data = max_data
+        self._retention = dict(retention or {})
+        self._nap = nap
+
+    def add(
+        self, name: str, data: Any = None, options: Mapping[str, Any] = NO_OPTIONS
+    ) -> Added:
+        """Add a job; `options` are those of JobOptions.
+
+        Raises InvalidJob; Duplicate with if_exists `error`, and WrongStatus with `replace`
+        if the one that is there is running.
+        """
+        wanted = self._wanted(name, data, options)
+        with self._store.transaction() as tx:
+            added = put(tx, wanted)
+        self._store.wake()
+        return added
+
+    def add_many(self, specs: Iterable[Spec]) -> list[str]:
+        """Add jobs with one durable commit, all or none, and return their ids in order.
+
+        Everything is checked before anything is written. Raises as `add` does.
+        """
+        wanted = [self._from_spec(spec, f"job {n}: ") for n, spec in enumerate(specs, 1)]
+        if wanted:
+            with self._store.transaction() as tx:
+                put_all(tx, wanted)
+            self._store.wake()
+        return [one.job.id for one in wanted]
+
+    def check(self, spec: Spec) -> None:
+        """Raise InvalidJob if add_many would refuse `spec`."""
+        self._from_spec(spec, "")
+
+    def get(self, job_id: str) -> AnyJob | None:
+        """Return the job with exactly this id, or None."""
+        return self._store.get(job_id)
+
+    def resolve(self, prefix: str) -> AnyJob:
+        """Return the job whose id is `prefix`, or else the only one that begins with it.
+
+        Raises NotFound, or InvalidJob naming the candidates.
+        """
+        if not prefix:
+            raise InvalidJob("the id is empty: give an id or the beginning of one")
+        job = self._store.get(prefix)
+        if job is not None:
+            return job
+        found = self._store.find(prefix, SHOWN + 1)
+        if len(found) > 1:
+            more = ", ..." if len(found) > SHOWN else ""
+            raise InvalidJob(
+                f"{show(prefix)} is the beginning of several ids: "
+                f"{', '.join(found[:SHOWN])}{more}. Give more of it"
+            )
+        return _required(self._store.get(found[0]) if found else None, prefix)
+
+    def list(
+        self,
+        *,
+        status: Status | str | None = None,
+        name: str | None = None,
+        limit: int = 50,
+        offset: int = 0,
+    ) -> _Jobs:
+        """Return jobs, the newest first. Raises InvalidJob for a value that cannot be."""
+        for field, value in (("limit", limit), ("offset", offset)):
+            if type(value) is not int or value < 0:
+                raise InvalidJob(f"{field} {show(value)} is refused: use a whole number >= 0")
+        wanted = None if status is None else parse_status(status)
+        return self._store.list(status=wanted, name=name, limit=limit, offset=offset)
+
+    def stats(self) -> Stats:
+        """Return how many jobs have each status."""
+        return self._store.stats()
+
+    def retry(self, job_id: str) -> AnyJob:
+        """Make a failed or cancelled job pending again, and return it.
+
+        Raises NotFound or WrongStatus.
+        """
+        return self._change(job_id, transitions.retry)
+
+    def cancel(self, job_id: str) -> AnyJob:
+        """Cancel a pending job, or ask the daemon to end a running one; return the job.
+
+        Raises NotFound or WrongStatus.
+        """
+        now = self._clock.now()
+        return self._change(job_id, lambda job: transitions.cancel(job, now))
+
+    def delete(self, job_id: str) -> None:
+        """Remove a job that is not running. Raises NotFound or WrongStatus."""
+        with self._store.transaction() as tx:
+            job = _required(tx.get(job_id), job_id)
+            transitions.delete(job)
+            tx.delete(job)
+
+    def cleanup(self, before: datetime | None = None) -> int:
+        """Delete finished jobs that ended before a time; return how many.
+
+        Without a time the retention decides for each status. A time without a zone
+        raises InvalidJob.
+        """
+        deleted = 0
+        for status, cutoff in self._cutoffs(before):
+            while jobs := self._store.finished(status, cutoff, STEP):
+                deleted += self._delete_step(jobs)
+                if len(jobs) < STEP:
+                    break
+        return deleted
+
+    def cleanup_older(self, than: datetime | timedelta | None) -> int:
+        """Delete finished jobs that ended before a time, or longer ago than a duration."""
+        if isinstance(than, timedelta):
+            than = self._clock.now() - than
+        return self.cleanup(than)
+
+    def close(self) -> None:
+        """Let go of the store."""
+        self._store.close()
+
+    def cleanup_matches(self, before: datetime | None = None) -> tuple[int, _Jobs]:
+        """Return how many jobs `cleanup` would delete, and the first of them."""
+        count = 0
+        rows: _Jobs = []
+        there = self._store.stats().as_dict()
+        for status, cutoff in self._cutoffs(before):
+            if there[status]:
+                jobs = self._store.finished(status, cutoff, there[status])
+                count += len(jobs)
+                rows.extend(jobs[:SHOWN])
+        return count, rows[:SHOWN]
+
+    def wait(self, job_ids: Sequence[str], timeout: float | None = None) -> Waited:
+        """Block until all of the jobs have ended, at most `timeout` seconds.
+
+        Raises NotFound at once if one is unknown, and later if one is deleted.
+        """
+        return wait_for(self._store, self._clock, self._nap, job_ids, timeout)
+
+    def _wanted(self, name: str, data: Any, options: Mapping[str, Any]) -> Wanted:
+        job = new_job(name, data, options, now=self._clock.now(), max_data=self._max_data)
+        if not options:
+            return Wanted(job, False, "keep")
+        return Wanted(job, own_id(options) is not None, options.get("if_exists") or "keep")
+
+    def _from_spec(self, spec: Spec, place: str) -> Wanted:
+        try:
+            return self._wanted(*parts(spec))
+        except InvalidJob as err:
+            raise InvalidJob(f"{place}{err}") from None
+
+    def _change(self, job_id: str, transition: Callable[[AnyJob], AnyJob]) -> AnyJob:
+        with self._store.transaction() as tx:
+            job = _required(tx.get(job_id), job_id)
+            changed = transition(job)
+            if changed is not job:
+                tx.save(changed)
+        self._store.wake()
+        return changed
+
+    def _cutoffs(self, before: datetime | None) -> Iterator[tuple[Status, datetime]]:
+        if before is not None:
+            moment = parse_time(before, what="before")
+            yield from ((status, moment) for status in FINISHED)
+            return
+        now = self._clock.now()
+        for status in FINISHED:
+            keep = self._retention.get(status)
+            if keep is not None:
+                yield status, now - timedelta(seconds=keep)
+
+    def _delete_step(self, jobs: Sequence[AnyJob]) -> int:
+        deleted = 0
+        with self._store.transaction() as tx:
+            for job in jobs:
+                try:
+                    tx.delete(job)
+                    deleted += 1
+                except StaleJob:
+                    pass  # retried or deleted by somebody else meanwhile
+        return deleted
+
+
+def parse_status(value: str) -> Status:
+    """Return the status of that name. Raises InvalidJob."""
+    try:
+        return Status(value)
+    except ValueError:
+        names = [str(status) for status in Status]
+        right = nearest(str(value), names)
+        hint = f"did you mean {right}?" if right else f"use {', '.join(names)}"
+        raise InvalidJob(f"status {show(value)} is unknown: {hint}") from None
+
+
+def _required(job: AnyJob | None, job_id: str) -> AnyJob:
+    if job is None:
+        raise NotFound(f"there is no job {show(job_id)[1:-1]}: `jobctl list` shows them")
+    return job

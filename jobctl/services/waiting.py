@@ -1,0 +1,68 @@
+"""Wait until jobs have ended."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import msgspec
+
+from jobctl.clock import Clock
+from jobctl.core.data import show
+from jobctl.core.job import Status
+from jobctl.core.store import AnyJob, Store
+from jobctl.errors import NotFound
+
+# Seconds between two looks at the store's version: short at first, for jobs that are short.
+SHORTEST, LONGEST = 0.01, 0.05
+
+
+class Waited(msgspec.Struct, frozen=True):
+    """How a wait ended: all the jobs as they are now, and the ids of those not finished."""
+
+    jobs: list[AnyJob]
+    left: list[str]
+
+    @property
+    def completed(self) -> bool:
+        """Whether every one of the jobs has completed."""
+        return all(job.status is Status.COMPLETED for job in self.jobs)
+
+
+def wait_for(
+    store: Store,
+    clock: Clock,
+    nap: Callable[[float], None],
+    job_ids: Sequence[str],
+    timeout: float | None,
+) -> Waited:
+    """Block until all of the jobs have ended, at most `timeout` seconds.
+
+    `nap` waits for some seconds. Raises NotFound if a job is unknown or gets deleted.
+    """
+    deadline = None if timeout is None else clock.monotonic() + timeout
+    # Taken before the jobs are read: what changes meanwhile shows in the next version.
+    version = store.version()
+    jobs = {job_id: _read(store, job_id, "there is no job {}") for job_id in job_ids}
+    pause = SHORTEST
+    while left := [job_id for job_id, job in jobs.items() if not job.status.finished]:
+        if deadline is not None:
+            rest = deadline - clock.monotonic()
+            if rest <= 0:
+                break
+            pause = min(pause, rest)
+        nap(pause)
+        newer = store.version()
+        if newer == version:
+            pause = min(pause * 2, LONGEST)
+            continue
+        version, pause = newer, SHORTEST
+        for job_id in left:
+            jobs[job_id] = _read(store, job_id, "job {} was deleted while it was waited for")
+    return Waited(list(jobs.values()), left)
+
+
+def _read(store: Store, job_id: str, missing: str) -> AnyJob:
+    job = store.get(job_id)
+    if job is None:
+        raise NotFound(missing.format(show(job_id)[1:-1]))
+    return job

@@ -1,0 +1,1 @@
+"""Where jobs are kept; each store keeps the protocols of core/store.py."""

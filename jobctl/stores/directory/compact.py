@@ -1,0 +1,57 @@
+"""Compaction: the oldest segment's live lines are written again, then it goes.
+
+Only ever the oldest: a tombstone may go with it, for nothing older is left that it hides.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from jobctl.stores.directory import lines
+
+if TYPE_CHECKING:
+    from jobctl.stores.directory.transaction import DirectoryTransaction
+
+#: A segment is worth it when no more than this share of it still counts.
+WORTH = 0.5
+#: Lines that are looked at under one hold of the lock.
+_BATCH = 2000
+
+
+def compact_step(tx: DirectoryTransaction) -> bool:
+    """Copy a batch of the oldest segment's live lines, or retire it; return if more is left."""
+    journal = tx.store.journal
+    segments = journal.segments()
+    if len(segments) < 2:
+        return False
+    oldest = segments[0]
+    index = tx.caught_up()
+    size = journal.end(oldest)
+    if size is None or oldest not in journal.segments():
+        return False
+    progress = tx.store.compacting
+    if progress[0] != oldest:
+        if index.live_bytes(oldest) > size * WORTH:
+            return False
+        progress = (oldest, 0)
+    offset, seen = progress[1], 0
+    for line in journal.scan(oldest, offset):
+        offset = line.place.offset + line.place.length
+        seen += 1
+        if lines.intact(line.text):
+            entry = lines.decode_entry(line.text)
+            found = index.get(entry.id) if entry.kind == "job" else None
+            if found is not None and found[0].place == line.place:
+                tx.copy(lines.decode_job(line.text))
+        if seen == _BATCH:
+            break
+    tx.store.compacting = (oldest, offset)
+    if offset < size:
+        return True
+    if seen:
+        return True  # the last copies become durable before the next step retires it
+    tx.append_raw({"kind": "retired", "segment": oldest})
+    tx.commit()
+    journal.retire(oldest)
+    tx.store.compacting = (0, 0)
+    return True

@@ -1,0 +1,410 @@
+"""The index: a SQLite file over the journal, derived from it and replaceable at any time.
+
+It knows of each job what claims, lists and counts need, and where its record stands. A
+status is kept as a number; `ready` says what a job waits for: 1 to be claimed now, 2 for
+its run_at, 3 to be stopped by its daemon. Times are microseconds since the epoch.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from jobctl.core.job import Status
+from jobctl.stores.directory.journal import Place
+
+#: Raised with every change of the schema: an index of another version is built anew.
+VERSION = 1
+STATUSES = tuple(Status)
+_NUMBER = {status: number for number, status in enumerate(STATUSES)}
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
+
+_SCHEMA = """
+CREATE TABLE meta(version INT, store TEXT, segment INT, offset INT, crc TEXT, length INT);
+CREATE TABLE jobs(
+  seq INTEGER PRIMARY KEY, id TEXT NOT NULL, rev INT NOT NULL, name TEXT NOT NULL,
+  key TEXT NOT NULL, status INT NOT NULL, ready INT NOT NULL, rank INT NOT NULL,
+  due INT NOT NULL, since INT NOT NULL, finished INT,
+  segment INT NOT NULL, offset INT NOT NULL, length INT NOT NULL);
+CREATE UNIQUE INDEX by_id ON jobs(id);
+CREATE INDEX by_status ON jobs(status, seq);
+CREATE INDEX by_name ON jobs(name, status, seq);
+CREATE INDEX by_end ON jobs(status, finished, seq) WHERE finished IS NOT NULL;
+CREATE INDEX best ON jobs(name, key, rank, due, seq) WHERE ready = 1;
+CREATE INDEX oldest ON jobs(name, key, since, seq) WHERE ready = 1;
+CREATE INDEX waiting ON jobs(due) WHERE ready = 2;
+CREATE INDEX stopping ON jobs(seq) WHERE ready = 3;
+CREATE TABLE counters(name TEXT, status INT, n INT,
+  PRIMARY KEY(name, status)) WITHOUT ROWID;
+CREATE TABLE segments(segment INTEGER PRIMARY KEY, live INT NOT NULL);
+"""
+_INSERT = "INSERT INTO jobs VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?)"
+_UPDATE = (
+    "UPDATE jobs SET rev=?, status=?, ready=?, due=?, since=?, finished=?, "
+    "segment=?, offset=?, length=? WHERE seq=?"
+)
+_MOVE = "UPDATE jobs SET segment=?, offset=?, length=? WHERE seq=?"
+_OLD = "SELECT seq, rev, status, segment, length, name, key, rank FROM jobs WHERE id=?"
+_COUNT = "INSERT INTO counters VALUES (?,?,?) ON CONFLICT DO UPDATE SET n = n + excluded.n"
+_LIVE = (
+    "INSERT INTO segments VALUES (?,?) ON CONFLICT DO UPDATE SET live = live + excluded.live"
+)
+
+
+class Position(NamedTuple):
+    """How far the journal has been folded in, and the last line before that place."""
+
+    segment: int = 0
+    offset: int = 0
+    crc: str = ""
+    length: int = 0
+
+
+class Old(NamedTuple):
+    """What the index knew of a job."""
+
+    seq: int
+    rev: int
+    status: int
+    segment: int
+    length: int
+    name: str
+    key: str
+    rank: int
+
+
+class Row(NamedTuple):
+    """A job and the place of its record."""
+
+    id: str
+    seq: int
+    place: Place
+
+
+def micros(when: datetime | None) -> int:
+    """Return a time as microseconds since the epoch, 0 for None."""
+    return 0 if when is None else (when - _EPOCH) // _MICROSECOND
+
+
+def moment(value: int) -> datetime:
+    """Return the time of so many microseconds since the epoch."""
+    return _EPOCH + timedelta(microseconds=value)
+
+
+def remove(path: Path) -> None:
+    """Delete an index. The write lock is held."""
+    for suffix in ("", "-wal", "-shm"):
+        Path(f"{path}{suffix}").unlink(missing_ok=True)
+
+
+class Index:
+    """One connection to the index. A `path` of None keeps it in memory."""
+
+    def __init__(self, path: Path | None, store_id: str) -> None:
+        self._path = path
+        self._store_id = store_id
+        if path is not None and not path.exists():
+            # SQLite would make it 0644; -wal and -shm follow the mode of the file.
+            os.close(os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600))
+        self._db = sqlite3.connect(
+            path or ":memory:", timeout=30, isolation_level=None, check_same_thread=False
+        )
+        self._inode = path.stat().st_ino if path else 0
+        self.execute = self._db.execute
+        # WAL with NORMAL never waits for the disk at a commit: the journal is the truth.
+        self.execute("PRAGMA journal_mode=WAL")
+        self.execute("PRAGMA synchronous=NORMAL")
+        self.execute("PRAGMA cache_size=-16000")
+
+    def replaced(self) -> bool:
+        """Return whether the file is no longer the one that was opened."""
+        try:
+            return self._path is not None and self._path.stat().st_ino != self._inode
+        except FileNotFoundError:
+            return True
+
+    def position(self) -> Position | None:
+        """Return how far the index has come; None if it is not one of this store."""
+        try:
+            row = self.execute("SELECT * FROM meta").fetchone()
+        except sqlite3.OperationalError as err:
+            if "no such table" in str(err) or "no such column" in str(err):
+                return None
+            raise
+        if row is None or row[0] != VERSION or row[1] != self._store_id:
+            return None
+        return Position(*row[2:])
+
+    def begin(self) -> None:
+        """Start to write."""
+        self.execute("BEGIN IMMEDIATE")
+
+    def commit(self) -> None:
+        """Keep what was written."""
+        self.execute("COMMIT")
+
+    def rollback(self) -> None:
+        """Forget what was written."""
+        if self._db.in_transaction:
+            self.execute("ROLLBACK")
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._db.close()
+
+    def reset(self) -> None:
+        """Begin anew, with nothing folded in."""
+        for (name,) in self.execute(
+            "SELECT name FROM sqlite_master WHERE type='table' AND name NOT LIKE 'sqlite_%'"
+        ).fetchall():
+            self.execute(f'DROP TABLE "{name}"')
+        for statement in filter(str.strip, _SCHEMA.split(";")):
+            self.execute(statement)
+        self.execute("INSERT INTO meta VALUES (?,?,0,0,'',0)", (VERSION, self._store_id))
+
+    # -- folding -----------------------------------------------------------------------
+
+    def fold(self, found: Sequence[tuple[Any, Place]]) -> list[tuple[Any, Place]]:
+        """Take in new lines, in their order; return those that must not count.
+
+        A line is a Job, or anything with its fields and a `kind` of "tombstone". What is
+        refused is a second add of a known id, or an older state than the known one.
+        """
+        known: dict[str, Old | None] = {}
+        latest: dict[str, tuple[Any, Place] | None] = {}
+        refused = []
+        seen: dict[str, tuple[int, int]] = {}  # seq and rev as of this fold
+        for entry, place in found:
+            key = entry.id
+            if key not in known:
+                row = self.execute(_OLD, (key,)).fetchone()
+                known[key] = old = Old(*row) if row else None
+                if old:
+                    seen[key] = (old.seq, old.rev)
+            before = seen.get(key)
+            if getattr(entry, "kind", "job") == "tombstone":
+                if before and before[0] == entry.seq:
+                    latest[key] = None
+                    del seen[key]
+            elif before and not _follows(before, entry):
+                refused.append((entry, place))
+            else:
+                latest[key] = (entry, place)
+                seen[key] = (entry.seq, entry.rev)
+        self._write(known, latest)
+        return refused
+
+    def _write(
+        self,
+        known: dict[str, Old | None],
+        latest: dict[str, tuple[Any, Place] | None],
+    ) -> None:
+        counts: Counter[tuple[str, int]] = Counter()
+        live: Counter[int] = Counter()
+        deletes, inserts, updates, moves = [], [], [], []
+        for job_id, new in latest.items():
+            old = known[job_id]
+            if old:
+                counts[old.name, old.status] -= 1
+                live[old.segment] -= old.length
+            if new is None:
+                if old:
+                    deletes.append((old.seq,))
+                continue
+            entry, place = new
+            values = _values(entry)
+            name, key, status, ready, rank, due, since, finished = values
+            counts[name, status] += 1
+            live[place.segment] += place.length
+            if old and (old.seq, old.name, old.key, old.rank) != (entry.seq, name, key, rank):
+                deletes.append((old.seq,))
+                old = None
+            if old is None:
+                inserts.append((entry.seq, job_id, entry.rev, *values, *place))
+            elif old.rev == entry.rev:
+                moves.append((*place, old.seq))
+            else:
+                updates.append(
+                    (entry.rev, status, ready, due, since, finished, *place, old.seq)
+                )
+        many = self._db.executemany
+        many("DELETE FROM jobs WHERE seq=?", deletes)
+        many(_INSERT, inserts)
+        many(_UPDATE, updates)
+        many(_MOVE, moves)
+        many(_COUNT, [(*key, n) for key, n in counts.items() if n])
+        many(_LIVE, [(segment, n) for segment, n in live.items() if n])
+
+    def set_position(self, position: Position) -> None:
+        """Write down how far the journal has been folded in."""
+        self.execute("UPDATE meta SET segment=?, offset=?, crc=?, length=?", position)
+
+    # -- what claims need --------------------------------------------------------------
+
+    def promote(self, now: int, limit: int = 1000) -> list[tuple[str, str, int, int, int]]:
+        """Make delayed jobs ready that are due; return their lanes and orders."""
+        return self.execute(
+            "UPDATE jobs SET ready=1 WHERE seq IN (SELECT seq FROM jobs INDEXED BY waiting "
+            "WHERE ready=2 AND due<=? ORDER BY due LIMIT ?) "
+            "RETURNING name, key, rank, due, seq",
+            (now, limit),
+        ).fetchall()
+
+    def stopping(self) -> list[str]:
+        """Return the running jobs that shall end."""
+        rows = self.execute("SELECT id FROM jobs INDEXED BY stopping WHERE ready=3")
+        return [row[0] for row in rows]
+
+    def next_due(self) -> int | None:
+        """Return when the next delayed job is due."""
+        row = self.execute(
+            "SELECT due FROM jobs INDEXED BY waiting WHERE ready=2 ORDER BY due LIMIT 1"
+        ).fetchone()
+        return row[0] if row else None
+
+    def next_lane(self, name: str, key: str) -> tuple[str, str] | None:
+        """Return the first lane with ready jobs that comes after this one."""
+        row = self.execute(
+            "SELECT name, key FROM jobs INDEXED BY best "
+            "WHERE ready=1 AND (name, key) > (?, ?) ORDER BY name, key LIMIT 1",
+            (name, key),
+        ).fetchone()
+        return (row[0], row[1]) if row else None
+
+    def best(
+        self, name: str, key: str, after: tuple[int, int, int], limit: int
+    ) -> list[tuple[int, int, int]]:
+        """Return the order (rank, due, seq) of a lane's next ready jobs."""
+        return self.execute(
+            "SELECT rank, due, seq FROM jobs INDEXED BY best "
+            "WHERE ready=1 AND name=? AND key=? AND (rank, due, seq) > (?, ?, ?) "
+            "ORDER BY rank, due, seq LIMIT ?",
+            (name, key, *after, limit),
+        ).fetchall()
+
+    def oldest(self, name: str, key: str, limit: int) -> list[tuple[int, int]]:
+        """Return (since, seq) of a lane's longest waiting ready jobs."""
+        return self.execute(
+            "SELECT since, seq FROM jobs INDEXED BY oldest "
+            "WHERE ready=1 AND name=? AND key=? ORDER BY since, seq LIMIT ?",
+            (name, key, limit),
+        ).fetchall()
+
+    def by_seq(self, seq: int) -> Row | None:
+        """Return a ready job by its place among all adds."""
+        row = self.execute(
+            "SELECT id, seq, segment, offset, length FROM jobs WHERE seq=? AND ready=1",
+            (seq,),
+        ).fetchone()
+        return Row(row[0], row[1], Place(*row[2:])) if row else None
+
+    # -- what readers need -------------------------------------------------------------
+
+    def get(self, job_id: str) -> tuple[Row, int] | None:
+        """Return a job and its rev."""
+        row = self.execute(
+            "SELECT id, seq, segment, offset, length, rev FROM jobs INDEXED BY by_id "
+            "WHERE id=?",
+            (job_id,),
+        ).fetchone()
+        return (Row(row[0], row[1], Place(*row[2:5])), row[5]) if row else None
+
+    def find(self, prefix: str, limit: int) -> list[str]:
+        """Return ids that begin with `prefix`."""
+        rows = self.execute(
+            "SELECT id FROM jobs INDEXED BY by_id WHERE id>=? AND id<? ORDER BY id LIMIT ?",
+            (prefix, prefix + "\x7f", limit),
+        )
+        return [row[0] for row in rows]
+
+    def newest(
+        self, status: Status | None, name: str | None, limit: int, offset: int
+    ) -> list[Row]:
+        """Return jobs, the newest first."""
+        what = "SELECT id, seq, segment, offset, length FROM jobs"
+        if name is not None:
+            wanted = STATUSES if status is None else (status,)
+            rows: Iterable[Any] = sorted(
+                (
+                    row
+                    for one in wanted
+                    for row in self.execute(
+                        f"{what} INDEXED BY by_name WHERE name=? AND status=? "
+                        "ORDER BY seq DESC LIMIT ?",
+                        (name, _NUMBER[one], limit + offset),
+                    )
+                ),
+                key=lambda row: -row[1],
+            )[offset : offset + limit]
+        elif status is not None:
+            rows = self.execute(
+                f"{what} INDEXED BY by_status WHERE status=? "
+                "ORDER BY seq DESC LIMIT ? OFFSET ?",
+                (_NUMBER[status], limit, offset),
+            )
+        else:
+            rows = self.execute(
+                f"{what} NOT INDEXED ORDER BY seq DESC LIMIT ? OFFSET ?", (limit, offset)
+            )
+        return [Row(row[0], row[1], Place(*row[2:])) for row in rows]
+
+    def finished(self, status: Status, before: int, limit: int) -> list[Row]:
+        """Return jobs that ended with `status` before a time, the oldest first."""
+        rows = self.execute(
+            "SELECT id, seq, segment, offset, length FROM jobs INDEXED BY by_end "
+            "WHERE finished IS NOT NULL AND status=? AND finished<? "
+            "ORDER BY finished, seq LIMIT ?",
+            (_NUMBER[status], before, limit),
+        )
+        return [Row(row[0], row[1], Place(*row[2:])) for row in rows]
+
+    def counts(self) -> dict[Status, int]:
+        """Return how many jobs have each status."""
+        rows = self.execute("SELECT status, SUM(n) FROM counters GROUP BY status")
+        return {STATUSES[status]: n for status, n in rows}
+
+    # -- what compaction needs ---------------------------------------------------------
+
+    def live_bytes(self, segment: int) -> int:
+        """Return how many bytes of a segment still count."""
+        row = self.execute("SELECT live FROM segments WHERE segment=?", (segment,)).fetchone()
+        return row[0] if row else 0
+
+    def drop(self, row: Row) -> None:
+        """Forget a job whose record cannot be read any more."""
+        old = Old(*self.execute(_OLD, (row.id,)).fetchone())
+        self._write({row.id: old}, {row.id: None})
+
+
+def _follows(before: tuple[int, int], entry: Any) -> bool:
+    seq, rev = before
+    if entry.seq != seq:
+        return False
+    return bool(entry.rev >= rev)
+
+
+def _values(entry: Any) -> tuple[Any, ...]:
+    status = entry.status
+    due = micros(entry.run_at)
+    ready = 0
+    if status is Status.PENDING:
+        ready = 2 if due else 1
+    elif status is Status.RUNNING and entry.cancelling:
+        ready = 3
+    finished = micros(entry.finished_at) or None
+    return (
+        entry.name,
+        entry.concurrency_key or "",
+        _NUMBER[status],
+        ready,
+        -entry.priority,
+        due,
+        max(micros(entry.created_at), due),
+        finished,
+    )

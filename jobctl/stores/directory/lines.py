@@ -1,0 +1,100 @@
+"""The lines of the journal: a JSON object each, its place in its transaction, a checksum.
+
+    {"kind":"job",…,"rev":1,"seq":4294967363,"tx":[1,2],"crc":"0a1b2c3d"}
+
+`tx` is k of n: all n lines of a transaction count, or none. `crc` is the CRC-32 of the
+line as it would be without that last key. Both stand at the end, so a writer learns from
+the last bytes of a segment whether its last transaction is whole.
+"""
+
+from __future__ import annotations
+
+import re
+import zlib
+from datetime import datetime
+from typing import Any
+
+import msgspec
+
+from jobctl.core.job import Job, Status
+
+_CRC_LENGTH = len(',"crc":"00000000"}')
+_END = re.compile(rb',"tx":\[(\d+),(\d+)\],"crc":"[0-9a-f]{8}"\}\n\Z')
+#: Bytes at the end of a segment that are enough to see `tx` and `crc`.
+END_LENGTH = 64
+
+_encode = msgspec.json.Encoder().encode
+_decode_job = msgspec.json.Decoder(Job[Any]).decode
+
+
+class Entry(msgspec.Struct):
+    """What the index wants to know of a line, whatever its kind."""
+
+    kind: str
+    id: str = ""
+    name: str = ""
+    status: Status = Status.PENDING
+    priority: int = 0
+    created_at: datetime | None = None
+    run_at: datetime | None = None
+    finished_at: datetime | None = None
+    concurrency_key: str | None = None
+    cancelling: bool = False
+    rev: int = 0
+    seq: int = 0
+    tx: tuple[int, int] = (1, 1)
+    segment: int = 0
+
+
+class SegmentHeader(msgspec.Struct, tag_field="kind", tag="segment"):
+    """The first line of a segment.
+
+    `void` names the segment before it and its last good length, if an fdatasync failed
+    there: what lies beyond was never acknowledged, whatever a later fsync may say.
+    """
+
+    format: int
+    store: str
+    segment: int
+    void: int | None = None
+
+
+decode_entry = msgspec.json.Decoder(Entry).decode
+decode_header = msgspec.json.Decoder(SegmentHeader).decode
+
+
+def encode(thing: object) -> bytes:
+    """Return the open line of a record: JSON without the closing brace."""
+    return _encode(thing)[:-1]
+
+
+def seal(line: bytes, k: int, n: int) -> bytes:
+    """Return the whole line, with its place in the transaction, checksum and newline."""
+    body = b'%b,"tx":[%d,%d]' % (line, k, n)
+    return b'%b,"crc":"%08x"}\n' % (body, zlib.crc32(b"}", zlib.crc32(body)))
+
+
+def checksum(line: bytes) -> str:
+    """Return the checksum that a whole line (with its newline) carries, unverified."""
+    return line[-11:-3].decode("ascii", "replace")
+
+
+def intact(line: bytes) -> bool:
+    """Return whether a line (with its newline) is as it was written."""
+    body = line[: -_CRC_LENGTH - 1]
+    wanted = b',"crc":"%08x"}\n' % zlib.crc32(b"}", zlib.crc32(body))
+    return line.endswith(wanted)
+
+
+def place_in_transaction(end: bytes) -> tuple[int, int] | None:
+    """Return k and n of the line that `end` ends with, None if it is no line of ours."""
+    match = _END.search(end)
+    return (int(match[1]), int(match[2])) if match else None
+
+
+def decode_job(line: bytes) -> Job[Any]:
+    """Return the job of a line that is intact.
+
+    Raises msgspec.MsgspecError if it holds something else.
+    """
+    return _decode_job(line)

@@ -1,0 +1,109 @@
+"""The write lock: flock on a file that is never renamed, unlinked or replaced.
+
+flock blocks in the kernel and costs a microsecond; it belongs to the open file, so the
+store keeps one mutex for its own threads. The file's text names the holder and how far
+the index is known to have come: "PID SEGMENT OFFSET". It is a hint, never synced.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import threading
+from pathlib import Path
+
+from jobctl.errors import StoreBusy
+from jobctl.stores.directory.layout import open_file, store_error
+
+#: Seconds that a writer waits before it gives up.
+PATIENCE = 10.0
+_WIDTH = 48
+
+
+class WriteLock:
+    """The right to write to a store, for one process at a time."""
+
+    def __init__(self, path: Path, patience: float = PATIENCE) -> None:
+        self._path = path
+        self._patience = patience
+        self._fd = -1
+        #: Where the index had come to, by the last one who said so: segment and offset.
+        self.folded = (0, 0)
+
+    def acquire(self) -> None:
+        """Wait for the lock; raise StoreBusy, naming the holder, when it takes too long."""
+        if self._fd < 0:
+            try:
+                self._fd = open_file(self._path, os.O_RDWR | os.O_CREAT)
+            except OSError as err:
+                raise store_error(err, self._path) from err
+        try:
+            fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            self._wait()
+        self._sign()
+
+    def release(self) -> None:
+        """Let the next one write."""
+        fcntl.flock(self._fd, fcntl.LOCK_UN)
+
+    def close(self) -> None:
+        """Close the file; after a fork this leaves the parent's lock alone."""
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1
+
+    def note_folded(self, segment: int, offset: int) -> None:
+        """Write down how far the index has come. The lock is held."""
+        self.folded = (segment, offset)
+        self._write()
+
+    def _wait(self) -> None:
+        # flock knows no time-out and must not be interrupted by signals that belong to the
+        # user's program, so a thread waits in the kernel, on an open file of its own, and
+        # hands it over. A thread that comes too late closes it, which gives the lock back.
+        fd = open_file(self._path, os.O_RDWR)
+        handover = threading.Lock()
+        done = threading.Event()
+        late = False
+
+        def wait() -> None:
+            fcntl.flock(fd, fcntl.LOCK_EX)
+            with handover:
+                if late:
+                    os.close(fd)
+                else:
+                    done.set()
+
+        threading.Thread(target=wait, daemon=True, name="jobctl-lock").start()
+        if not done.wait(self._patience):
+            with handover:
+                if not done.is_set():
+                    late = True
+                    raise StoreBusy(
+                        f"the store has been locked for {self._patience:.0f} s by process "
+                        f"{self.holder()}: see what it does (ps), or end it"
+                    )
+        os.close(self._fd)
+        self._fd = fd
+
+    def holder(self) -> str:
+        """Return the pid of the process that took the lock last."""
+        return os.pread(self._fd, _WIDTH, 0).decode("ascii", "replace").split(" ")[0] or "?"
+
+    def _sign(self) -> None:
+        text = os.pread(self._fd, _WIDTH, 0).decode("ascii", "replace").split()
+        try:
+            pid, segment, offset = (int(word) for word in text)
+            self.folded = (segment, offset)
+        except ValueError:
+            pid, self.folded = 0, (0, 0)
+        if pid != os.getpid():
+            self._write()
+
+    def _write(self) -> None:
+        text = f"{os.getpid()} {self.folded[0]} {self.folded[1]}"
+        try:
+            os.pwrite(self._fd, text.ljust(_WIDTH - 1).encode() + b"\n", 0)
+        except OSError:
+            pass  # a hint: a full disk must not stop a writer here

@@ -1,0 +1,286 @@
+"""The directory store: the journal is the truth, the index knows where to look."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import threading
+import weakref
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+from jobctl.clock import Clock, SystemClock
+from jobctl.core.job import Status
+from jobctl.core.store import AnyJob, Stats
+from jobctl.errors import StoreCorrupt, StoreError, StoreFull, StoreUnwritable
+from jobctl.stores.directory import lines
+from jobctl.stores.directory.journal import Journal, Place
+from jobctl.stores.directory.layout import open_store
+from jobctl.stores.directory.locks import PATIENCE, WriteLock
+from jobctl.stores.directory.transaction import DirectoryTransaction
+
+if TYPE_CHECKING:
+    from jobctl.stores.directory.index import Index, Row
+    from jobctl.stores.directory.seat import DirectorySeat
+
+T = TypeVar("T")
+
+# Inside the class, `list` is the method.
+_Jobs = list[AnyJob]
+_open_stores: weakref.WeakSet[DirectoryStore] = weakref.WeakSet()
+# A connection that a parent opened is never closed in a child: SQLite would act on locks
+# that the child does not have (sqlite.org/howtocorrupt.html, section 2.6).
+_inherited: list[object] = []
+
+
+class DirectoryStore:
+    """A store in a folder of the local file system. One object serves all threads."""
+
+    def __init__(
+        self, root: Path, clock: Clock | None = None, *, patience: float = PATIENCE
+    ) -> None:
+        """Open the store, and create it if it is not there.
+
+        `patience` is how many seconds a writer waits for the others. Raises StoreError.
+        """
+        self.layout, self.store_id = open_store(Path(root))
+        self.clock = clock or SystemClock()
+        self._patience = patience
+        self._start()
+        _open_stores.add(self)
+
+    def _start(self) -> None:
+        self.lock = WriteLock(self.layout.write_lock, self._patience)
+        self.journal = Journal(self.layout, self.store_id)
+        self._writing = threading.Lock()
+        self._reading = threading.RLock()
+        self._writer: DirectoryTransaction | None = None
+        self._reader: Index | None = None
+        self._snapshot: object = None  # what a store that cannot be written looked like
+        self._wake_fd = -1
+        #: The segment that is being compacted, and how far: see compact.py.
+        self.compacting = (0, 0)
+
+    # -- writing -----------------------------------------------------------------------
+
+    @contextmanager
+    def transaction(self) -> Iterator[DirectoryTransaction]:
+        """Open a transaction; it takes the write lock when it first needs it."""
+        with self._writing:
+            if self._writer is None:
+                self._writer = DirectoryTransaction(self)
+            tx = self._writer
+            try:
+                yield tx
+                tx.commit()
+            except sqlite3.Error as err:
+                raise index_error(err, self.layout.index) from err
+            finally:
+                tx.end()
+
+    def maintain(self) -> bool:
+        """Compact a step of the oldest segment if it holds mostly what no longer counts."""
+        from jobctl.stores.directory.compact import compact_step
+
+        with self.transaction() as tx:
+            return compact_step(tx)
+
+    # -- reading -----------------------------------------------------------------------
+
+    def get(self, job_id: str) -> AnyJob | None:
+        """Return the job with exactly this id."""
+
+        def read(index: Index) -> AnyJob | None:
+            where = Place(0, 0, 0)
+            for _ in range(5):  # it may move while it is read
+                found = index.get(job_id)
+                if found is None:
+                    return None
+                job = self._record(found[0])
+                if job is not None:
+                    return job
+                where = found[0].place
+            raise StoreCorrupt(
+                f"the record of job {job_id} cannot be read: "
+                f"{self.layout.segment(where.segment)} is damaged at byte {where.offset}. The rest of the store is not affected"
+            )
+
+        return self._with_index(read)
+
+    def find(self, prefix: str, limit: int = 10) -> list[str]:
+        """Return ids that begin with `prefix`, in alphabetical order."""
+        return self._with_index(lambda index: index.find(prefix, limit))
+
+    def list(
+        self,
+        *,
+        status: Status | None = None,
+        name: str | None = None,
+        limit: int = 50,
+        offset: int = 0,
+    ) -> _Jobs:
+        """Return jobs, the newest first. One whose record cannot be read is left out."""
+        return self._records(lambda index: index.newest(status, name, limit, offset))
+
+    def finished(self, status: Status, before: datetime, limit: int = 1000) -> _Jobs:
+        """Return jobs of a finished status that ended before a time, the oldest first."""
+        from jobctl.stores.directory.index import micros
+
+        return self._records(lambda index: index.finished(status, micros(before), limit))
+
+    def stats(self) -> Stats:
+        """Return how many jobs have each status."""
+        counts = self._with_index(lambda index: index.counts())
+        return Stats(**{status.value: n for status, n in counts.items()})
+
+    def next_run_at(self) -> datetime | None:
+        """Return when the next delayed job is due, None if none waits."""
+        from jobctl.stores.directory.index import moment
+
+        due = self._with_index(lambda index: index.next_due())
+        return None if due is None else moment(due)
+
+    def version(self) -> object:
+        """Return something cheap that changes whenever anything was written."""
+        segments = self.journal.segments()
+        return (segments[-1], self.journal.end(segments[-1])) if segments else None
+
+    def _records(self, query: Callable[[Index], Sequence[Row]]) -> _Jobs:
+        def read(index: Index) -> _Jobs:
+            found = []
+            for row in query(index):
+                job = self._record(row)
+                if job is None:  # moved since: ask for this one again
+                    again = index.get(row.id)
+                    job = self._record(again[0]) if again else None
+                if job is not None:
+                    found.append(job)
+            return found
+
+        return self._with_index(read)
+
+    def _record(self, row: Row) -> AnyJob | None:
+        text = self.journal.read(row.place)
+        if text is None:
+            return None
+        job = lines.decode_job(text)
+        return job if job.id == row.id else None
+
+    def _with_index(self, use: Callable[[Index], T]) -> T:
+        with self._reading:
+            try:
+                index = self._current_reader()
+                if index is None:
+                    with self.transaction() as tx:
+                        tx.catch_up()
+                    index = self._current_reader(checked=True)
+                assert index is not None
+                return use(index)
+            except StoreUnwritable:
+                return use(self._scanned())
+            except sqlite3.Error as err:
+                self._drop_reader()
+                if isinstance(err, sqlite3.OperationalError) and "readonly" in str(err):
+                    return use(self._scanned())
+                raise index_error(err, self.layout.index) from err
+
+    def _current_reader(self, *, checked: bool = False) -> Index | None:
+        """Return the index if it knows all that the journal holds."""
+        from jobctl.stores.directory.fold import is_current
+        from jobctl.stores.directory.index import Index
+
+        if self._reader is not None and self._reader.replaced():
+            self._drop_reader()
+        if self._reader is None:
+            if not self.layout.index.exists():
+                return None
+            self._reader = Index(self.layout.index, self.store_id)
+        if checked or is_current(self.journal, self._reader.position()):
+            return self._reader
+        return None
+
+    def _scanned(self) -> Index:
+        """Return an index in memory, for one who may read but not write."""
+        from jobctl.stores.directory.fold import fold_all
+        from jobctl.stores.directory.index import Index
+
+        version = self.version()
+        if self._snapshot != version or self._reader is None:
+            self._drop_reader()
+            index = Index(None, self.store_id)
+            index.reset()
+            fold_all(self.journal, index)
+            self._reader, self._snapshot = index, version
+        return self._reader
+
+    def _drop_reader(self) -> None:
+        if self._reader is not None:
+            self._reader.close()
+            self._reader = None
+
+    # -- the daemon --------------------------------------------------------------------
+
+    def wake(self) -> None:
+        """Tell the daemon, if there is one, that there may be something to do."""
+        try:
+            if self._wake_fd < 0:
+                # Without a reader this fails, so nobody waits and nothing is left behind.
+                self._wake_fd = os.open(
+                    self.layout.wake, os.O_WRONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOFOLLOW
+                )
+            os.write(self._wake_fd, b"\0")
+        except BlockingIOError:
+            pass  # it is full of wake-ups
+        except OSError:
+            if self._wake_fd >= 0:
+                os.close(self._wake_fd)
+                self._wake_fd = -1
+
+    def seat(self, *, wait: bool = False) -> AbstractContextManager[DirectorySeat]:
+        """Become the store's daemon; StoreBusy names the one there is, unless `wait`."""
+        from jobctl.stores.directory.seat import take_seat
+
+        return take_seat(self.layout, wait=wait)
+
+    def close(self) -> None:
+        """Let go of everything that is open."""
+        with self._reading, self._writing:
+            self._drop_reader()
+            if self._writer is not None:
+                self._writer.close()
+                self._writer = None
+            self.journal.close()
+            self.lock.close()
+            if self._wake_fd >= 0:
+                os.close(self._wake_fd)
+                self._wake_fd = -1
+
+    def _after_fork(self) -> None:
+        if self._reader is not None:
+            _inherited.append(self._reader)
+        if self._writer is not None:
+            _inherited.append(self._writer.index)
+        self.journal.close()
+        self.lock.close()
+        if self._wake_fd >= 0:
+            os.close(self._wake_fd)
+        self._start()
+
+
+def index_error(err: sqlite3.Error, path: Path) -> StoreError:
+    """Return the StoreError that says what SQLite said of the index."""
+    text = str(err)
+    if "full" in text:
+        return StoreFull(f"{path}: {text}. Nothing was written; free some space")
+    return StoreUnwritable(f"{path}: {text}")
+
+
+def _forget_parents() -> None:
+    for store in list(_open_stores):
+        store._after_fork()
+
+
+os.register_at_fork(after_in_child=_forget_parents)
