@@ -51,10 +51,10 @@ format: $(VENV)/.dev  ## format the code and mend what can be mended
 	$(BIN)/ruff check --fix .
 
 crash-test: $(VENV)/.dev  ## the crash tests alone, at full size
-	$(BIN)/pytest tests/crash --full-size $(PYTEST_ARGS)
+	JOBCTL_FULL=1 $(BIN)/pytest tests/crash $(PYTEST_ARGS)
 
 bench: $(VENV)/.dev  ## measure
-	$(BIN)/python -m benchmarks
+	$(BIN)/python benchmarks/main_job.py
 
 clean:  ## remove what was made here
 	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

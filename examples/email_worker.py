@@ -147,7 +147,7 @@ def _verdict(code: int, text: bytes | str) -> Exception:
     """Return what to raise for a server's answer: 4xx is for now, anything else for good."""
     words = text.decode(errors="replace") if isinstance(text, bytes) else text
     answer = f"the mail server answered {code} {words}"
-    # smtplib calls a connection that broke within an answer -1.
+    # -1 is smtplib's code for what is no answer at all: a server that is half up.
     return Retry(answer) if 400 <= code < 500 or code == -1 else Fail(answer)
 
 

@@ -92,8 +92,7 @@ def wait_for(retry_after: str | None, now: datetime) -> float | None:
     if retry_after is None:
         return None
     if retry_after.isascii() and retry_after.isdigit():
-        # Twelve digits are past the limit, and no number too large for a float.
-        return min(float(retry_after[:12]), LONGEST_WAIT)
+        return min(float(retry_after), LONGEST_WAIT)
     try:
         moment = parsedate_to_datetime(retry_after)
     except ValueError:

@@ -49,10 +49,10 @@ def with_flags(
 
 def open_store(config: Config) -> Store:
     """Open the store, and create it if it is not there. Raises StoreError, ConfigError."""
-    if config.store.startswith(("postgresql:", "postgres:")):
+    if config.store.startswith("postgresql:"):
         raise ConfigError(
-            f"{config.store.partition('@')[2] or 'postgresql'}: this version keeps jobs in a "
-            "folder only; name one with --store or [store] path"
+            "a postgresql:// store is not supported by this version: "
+            "name a folder with --store or [store] path"
         )
     from jobctl.stores.directory.layout import act_as_owner
     from jobctl.stores.directory.store import DirectoryStore

@@ -413,7 +413,7 @@ def test_file_that_is_not_toml(
 PUZZLE = '''\
 # [run]
 "retention".completed = "x" # first
-zig.zag = '[run] "'
+zig.zag = '[ {'
 
 [ run ] # here
 handlers = [ # a list

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from datetime import timedelta
 
+from jobctl.core.text import clean
 from jobctl.errors import InvalidJob
 
 _SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}
@@ -51,7 +52,10 @@ def size(value: object) -> int:
     match = _SIZE.fullmatch(value.strip()) if isinstance(value, str) else None
     if match is None:
         raise InvalidJob(f"{value!r} is not a size: write 64KiB, 1MiB or a number of bytes")
-    return int(float(match[1]) * 1024 ** " KMGT".index(match[2].upper() or " "))
+    amount = float(match[1]) * 1024.0 ** " KMGT".index(match[2].upper() or " ")
+    if amount >= 2**63:
+        raise InvalidJob(f"{clean(value)[:40]} is larger than any size can be")
+    return int(amount)
 
 
 def human_duration(value: float) -> str:

@@ -21,7 +21,6 @@ from jobctl.core import options as opts
 from jobctl.core.intake import check_name
 from jobctl.core.job import Job
 from jobctl.core.retry import RetryPolicy
-from jobctl.core.text import nearest
 from jobctl.errors import HandlerError, InvalidJob
 from jobctl.runtime.loading import load, user_traceback
 from jobctl.runtime.parameters import (
@@ -46,7 +45,6 @@ __all__ = [
     "names",
     "process",
     "register_process",
-    "unknown",
     "user_traceback",
 ]
 
@@ -136,16 +134,6 @@ def find(name: str) -> Handler | None:
 def names() -> list[str]:
     """Return the names that have a handler, in alphabetical order."""
     return sorted(_handlers)
-
-
-def unknown(name: str) -> str:
-    """Return what to say of a name without a handler: which there are, and which is near."""
-    known = names()
-    if not known:
-        return f"there is no handler {name!r}: no handlers are registered"
-    near = nearest(name, known)
-    hint = f"did you mean {near!r}? " if near else ""
-    return f"there is no handler {name!r}: {hint}There are {', '.join(known)}"
 
 
 def process(name: str, function: Function) -> str:

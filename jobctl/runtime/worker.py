@@ -105,11 +105,15 @@ class Worker:
             if task.timeout is not None:
                 signal.setitimer(signal.ITIMER_REAL, task.timeout)
             self._check_stop()
-            return handler.function(*arguments)
+            value = handler.function(*arguments)
         finally:
             self._current = None
             if task.timeout is not None:
                 signal.setitimer(signal.ITIMER_REAL, 0)
+        if hasattr(value, "__await__"):
+            # A plain function around an async one: its work has not been done yet.
+            return self._call_async(lambda: value, task)
+        return value
 
     def _call_async(self, call: Callable[[], Any], task: Task) -> Any:
         import asyncio

@@ -7,5 +7,5 @@ import pytest
 
 @pytest.fixture(scope="session")
 def full_size() -> bool:
-    """Whether crash tests run at full size: JOBCTL_FULL=1, as `make crash-test` sets it."""
+    """Whether crash tests run at full size: `make crash-test` sets JOBCTL_FULL."""
     return bool(os.environ.get("JOBCTL_FULL"))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import ssl
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -104,6 +105,25 @@ def test_a_silent_server_is_a_retry(monkeypatch: pytest.MonkeyPatch, run_job: Ru
         monkeypatch.setenv("SMTP_PORT", str(silent.getsockname()[1]))
         with pytest.raises(Retry, match="timed out"):
             run_job("send-email", MAIL)
+
+
+def test_a_server_that_speaks_no_smtp_is_a_retry(
+    monkeypatch: pytest.MonkeyPatch, run_job: RunJob
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        monkeypatch.setenv("SMTP_HOST", "127.0.0.1")
+        monkeypatch.setenv("SMTP_PORT", str(server.getsockname()[1]))
+
+        def greet() -> None:
+            connection, _ = server.accept()
+            with connection:
+                connection.sendall(b"starting up\r\n")
+
+        thread = threading.Thread(target=greet)
+        thread.start()
+        with pytest.raises(Retry, match="answered -1"):
+            run_job("send-email", MAIL)
+        thread.join()
 
 
 @pytest.mark.usefixtures("smtp")

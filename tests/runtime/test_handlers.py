@@ -225,6 +225,7 @@ def test_an_async_handler_gives_a_coroutine() -> None:
         (strict, {"when": "2026-02-03", "cuont": 1}, "data.cuont: no such field"),
         (strict, {"when": "soon"}, "data.when: invalid RFC3339 encoded date"),
         (mail, None, "data: expected object, got null"),
+        (annotated, 2, "data: expected int >= 3"),
         (counts, {"a": "b"}, "data[...]: expected int, got str"),
         (model, {}, "data.to: field required"),
         (model, {"to": 1}, "data.to: input should be a valid string"),
@@ -354,15 +355,6 @@ def test_two_functions_of_one_name_are_refused_naming_both_places() -> None:
     handler("work", max_retries=2)(nothing)  # the same one may come again
     with pytest.raises(HandlerError, match=r"nothing \(.*:\d+\) and person \(.*:\d+\)"):
         handler("work")(person)
-
-
-def test_an_unknown_name_says_which_there_are() -> None:
-    assert "no handlers are registered" in handlers.unknown("wrk")
-    handler("work")(nothing)
-    handler("other")(nothing)
-    assert handlers.unknown("wrk") == (
-        "there is no handler 'wrk': did you mean 'work'? There are other, work"
-    )
 
 
 def test_describe_is_json_with_the_schema() -> None:

@@ -151,6 +151,13 @@ def test_a_broken_module_shows_the_users_traceback(
     assert "broken_a" not in sys.modules
 
 
+def test_a_package_that_misses_its_own_part_shows_where(tmp_path: Path) -> None:
+    path = write(tmp_path, "pack_c/__init__.py", "import pack_c.jobs\n")
+    with pytest.raises(HandlerError, match=r"^pack_c\.jobs does not import:") as caught:
+        load(["pack_c.jobs"], tmp_path)
+    assert f'{path}", line 1' in str(caught.value)
+
+
 def test_an_interrupt_during_import_is_let_through(tmp_path: Path) -> None:
     write(tmp_path, "broken_a.py", "raise KeyboardInterrupt\n")
     with pytest.raises(KeyboardInterrupt):

@@ -105,7 +105,8 @@ class DirectoryStore:
                 where = found[0].place
             raise StoreCorrupt(
                 f"the record of job {job_id} cannot be read: "
-                f"{self.layout.segment(where.segment)} is damaged at byte {where.offset}. The rest of the store is not affected"
+                f"{self.layout.segment(where.segment)} is damaged at byte {where.offset}. "
+                "The rest of the store is not affected"
             )
 
         return self._with_index(read)

@@ -1,0 +1,5 @@
+"""`python -m benchmarks`: run them."""
+
+from benchmarks.main_job import main
+
+main()
