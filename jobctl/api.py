@@ -134,16 +134,19 @@ class Queue:
     def start(self, timeout: float = 60.0) -> None:
         """Start the daemon of this queue, and wait until it is ready.
 
-        It is `jobctl run` in a process of its own, which ends with this one. Raises
-        StoreBusy if the store has a daemon, HandlerError if the handlers do not import,
+        It is `jobctl run` in a process of its own, which ends with this one; if that runs
+        already nothing happens. Raises StoreError if the store cannot be used or has another
+        daemon (standard error has its message), HandlerError if the handlers do not import,
         TimeoutError if it is not ready after `timeout` seconds.
         """
         from jobctl.runtime.embedded import Embedded
 
-        if self._daemon is None:
-            daemon = Embedded(self._run_arguments())
-            daemon.wait_ready(timeout)
-            self._daemon = daemon
+        if self._daemon is not None and self._daemon.running:
+            return
+        self.stop()  # what is left of one that died
+        daemon = Embedded(self._run_arguments())
+        daemon.wait_ready(timeout)
+        self._daemon = daemon
 
     def stop(self) -> None:
         """Stop the daemon: running jobs have shutdown_timeout to end."""

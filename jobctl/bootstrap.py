@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,12 +13,16 @@ from jobctl import config as configuration
 from jobctl.clock import SystemClock
 from jobctl.config import Config, Fault
 from jobctl.core.job import FINISHED, Options
-from jobctl.errors import ConfigError, HandlerError
+from jobctl.errors import ConfigError, HandlerError, InvalidJob, StoreError
 from jobctl.services.queue import QueueService
 
 if TYPE_CHECKING:
     from jobctl.core.store import Store
     from jobctl.runtime.daemon import Settings
+    from jobctl.services.health import Health
+
+#: Seconds that a stop may take after the last worker was killed: results are written.
+_LAST_WORDS = 10.0
 
 
 def open_config(config: str | None, store: str | None) -> Config:
@@ -84,7 +89,6 @@ def run_daemon(
     `processes` are NAME=MODULE:FUNCTION, `stop_on_eof` makes the end of standard input a
     signal to stop. Raises HandlerError, StoreError or ConfigError if it cannot start.
     """
-    import os
     import signal
 
     from jobctl.runtime.daemon import Daemon
@@ -95,6 +99,10 @@ def run_daemon(
 
     # Until the loop listens for signals a stop simply ends what was begun: nothing runs yet.
     signal.signal(signal.SIGTERM, interrupt)
+    if os.environ.get("WATCHDOG_USEC"):
+        import faulthandler
+
+        faulthandler.enable()  # the watchdog's SIGABRT then says where the loop is stuck
     clock = SystemClock()
     log = Log(clock, colour=not os.environ.get("NO_COLOR"))
     for ignored in ("schedules", "alerts"):
@@ -151,7 +159,6 @@ def check_handlers(config: Config) -> str | None:
     """Import the handlers in a process of their own; return what went wrong, or None."""
     if not config.run.handlers:
         return None
-    import os
     import tempfile
 
     from jobctl.runtime.channel import Setup
@@ -184,3 +191,87 @@ def known_handlers(config: Config) -> dict[str, Any] | None:
     except (OSError, msgspec.MsgspecError, KeyError, TypeError, UnicodeDecodeError):
         return None
     return known if isinstance(known, dict) else None
+
+
+def check_health(config: Config, max_wait: str) -> Health:
+    """Say whether jobs are being run; one may be due for `max_wait` (a duration).
+
+    Raises InvalidJob for one that is none. A store that cannot be opened is a finding.
+    """
+    from jobctl.core.units import seconds
+    from jobctl.services.health import Check, Health, examine
+
+    try:
+        longest = seconds(max_wait)
+    except InvalidJob as err:
+        raise InvalidJob(f"--max-wait: {err}") from None
+    clock = SystemClock()
+    try:
+        # Opened, it would be made: and for the wrong user, if root asks before it is there.
+        os.stat(Path(config.store) / "store.json")
+        store = open_store(config)
+    except FileNotFoundError:
+        missing = f"there is no store at {config.store}: start `jobctl run`"
+        return Health.of(Check("store", False, missing))
+    except OSError as err:
+        return Health.of(Check("store", False, f"{config.store}: {err.strerror}"))
+    except StoreError as err:
+        return Health.of(Check("store", False, str(err)))
+    try:
+        return examine(store, clock.now(), max_wait=longest)
+    finally:
+        store.close()
+
+
+def systemd_unit(
+    config: Config,
+    *,
+    store_flag: str | None,
+    user: bool,
+    name: str,
+    write_paths: Sequence[str],
+    run_as: str | None,
+) -> str:
+    """Return the text of a unit for the daemon of this configuration.
+
+    `store_flag` is what --store says, `write_paths` are the folders that handlers write to,
+    `user` makes it one of a user's own systemd, `run_as` names whose the daemon is. Raises
+    ConfigError.
+    """
+    import sys
+
+    from jobctl.runtime import install
+    from jobctl.runtime.unit import Plan, render
+
+    store = None if config.store.startswith("postgresql:") else Path(config.store)
+    arguments = ["--config", str(config.file)] if config.file else []
+    # What jobs.toml says of the store is left to it: it may come to say something else.
+    if store_flag is not None or os.environ.get("JOBCTL_STORE") or not config.file:
+        arguments += ["--store", config.store]
+    places = [config.folder] if store is None else [store, config.folder]
+    plan = Plan(
+        name=name,
+        python=sys.executable,
+        code=install.code_folders(),
+        arguments=arguments,
+        folder=config.folder,
+        store=store,
+        stop=config.run.shutdown_timeout + config.run.kill_after + _LAST_WORDS,
+        write_paths=[Path(os.path.abspath(path)) for path in write_paths],
+        owner=None if user else install.owner(run_as, *places),
+        user=user,
+        version=install.systemd_version(),
+    )
+    return render(plan)
+
+
+def install_unit(text: str, *, name: str, user: bool, force: bool) -> Path:
+    """Put a unit where systemd looks for it, and return its path.
+
+    Raises Conflict if a unit is there that is not as we wrote it, unless `force`.
+    """
+    from jobctl.runtime import install
+
+    path = install.unit_path(name, user=user, environ=os.environ)
+    install.write(path, text, force=force)
+    return path

@@ -79,10 +79,11 @@ def add_file(here: Session, path: str, wanted: Wanted, until: Until, *, as_json:
                 ids += here.queue.add_many(batch)
                 advance(len(batch))
     except JobctlError:
-        render.note(f"{len(ids):,} of {len(specs):,} jobs were added before the error")
+        if ids:
+            _print_ids(ids, as_json=as_json)
+            render.note(f"{len(ids):,} of {len(specs):,} jobs were added before the error")
         raise
-    finally:
-        _print_ids(ids, as_json=as_json)
+    _print_ids(ids, as_json=as_json)
     return _wait(here, ids, limit) if until.wanted else 0
 
 

@@ -9,6 +9,8 @@ from typing import Any
 from jobctl.errors import JobctlError
 
 INTERRUPTED = 130
+#: What a shell reports of a program that a closed pipe ended (128 + SIGPIPE).
+CLOSED_PIPE = 141
 
 
 def main(args: list[str] | None = None) -> int:
@@ -27,7 +29,6 @@ def main(args: list[str] | None = None) -> int:
 
 def _guarded(args: list[str] | None) -> int:
     from jobctl.cli import render
-    from jobctl.cli.tree import CLOSED_PIPE
 
     render.prepare_streams()
     code = _run(args)
@@ -50,11 +51,11 @@ def _run(args: list[str] | None) -> int:
         return err.exit_code
     except typer.TyperException as err:
         return _usage_error(err)
-    except (KeyboardInterrupt, typer.Abort):
+    except typer.Abort:  # Ctrl-C or Ctrl-D at a question
         return INTERRUPTED
-    except SystemExit as err:  # completion, and a pipe closed under --help
+    except SystemExit as err:  # typer's, after completion or when a pipe was closed
         if isinstance(err.__context__, BrokenPipeError):
-            return tree.CLOSED_PIPE
+            return CLOSED_PIPE  # typer says 1, which means that a job failed
         return err.code if isinstance(err.code, int) else 0
     except OSError as err:
         _show_traceback()
@@ -82,7 +83,7 @@ def _usage_error(err: Any) -> int:
 
     possible = getattr(err, "possibilities", None)
     if possible:
-        message = f"{err.message}: did you mean {' or '.join(possible)}?"
+        message = f"{err.message}: did you mean {possible[0]}?"
     else:
         message = err.format_message().rstrip(".").replace("\n\t", " ")
     code: int = err.exit_code

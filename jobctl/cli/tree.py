@@ -18,11 +18,8 @@ if TYPE_CHECKING:
 #: The commands in the order of the help. Each is a module of jobctl.cli.commands.
 COMMANDS = (
     "add", "list", "show", "wait", "retry", "cancel", "delete", "cleanup", "stats",
-    "run", "init", "config",
+    "run", "health", "init", "config", "systemd",
 )  # fmt: skip
-
-#: What a shell reports of a program that a closed pipe ended (128 + SIGPIPE).
-CLOSED_PIPE = 141
 
 #: The commands that go on for long enough to leave garbage (see jobctl.cli.app.main).
 LONG = ("run", "wait")
@@ -51,12 +48,6 @@ class LazyGroup(QuickGroup):
             hint = f"did you mean {right}?" if right else f"there are {', '.join(COMMANDS)}"
             ctx.fail(f"there is no command {args[0]!r}: {hint}")
         return super().resolve_command(ctx, args)
-
-    def invoke(self, ctx: Context) -> object:
-        try:
-            return super().invoke(ctx)
-        except BrokenPipeError:  # before typer turns it into exit code 1, "a job failed"
-            raise typer.Exit(CLOSED_PIPE) from None
 
     def _load(self, name: str) -> Command:
         from importlib import import_module

@@ -38,6 +38,16 @@ class Stats(msgspec.Struct, frozen=True):
         return {**msgspec.structs.asdict(self), "total": self.total}
 
 
+class Pulse(msgspec.Struct, frozen=True):
+    """Which process is the daemon of a store, and whether its loop moves.
+
+    `pid` is None if there is no daemon, and 0 if there is one that cannot be named.
+    """
+
+    pid: int | None = None
+    moving: bool = False
+
+
 class Verdict(Enum):
     """Whether a job may be claimed now."""
 
@@ -152,6 +162,10 @@ class Store(Protocol):
         """Return when the next delayed job is due, None if none waits."""
         ...
 
+    def oldest_due(self, now: datetime) -> AnyJob | None:
+        """Return the pending job that has been due for longest, None if none is due."""
+        ...
+
     def version(self) -> object:
         """Return something cheap that changes whenever anything was written."""
         ...
@@ -165,6 +179,14 @@ class Store(Protocol):
 
         Raises StoreBusy, naming the one there is, unless `wait`.
         """
+        ...
+
+    def pulse(self, patience: float) -> Pulse:
+        """Wake the daemon, and see whether it takes note within `patience` seconds."""
+        ...
+
+    def probe(self) -> None:
+        """Write something and remove it. Raises StoreError if that cannot be done."""
         ...
 
     def maintain(self) -> bool:

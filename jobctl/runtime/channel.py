@@ -10,6 +10,7 @@ import array
 import os
 import socket
 from datetime import datetime
+from signal import SIGKILL
 from typing import Any, TypeVar
 
 import msgspec
@@ -81,9 +82,17 @@ class Forked(msgspec.Struct, tag=True):
 
 
 class Kill(msgspec.Struct, tag=True):
-    """daemon -> server."""
+    """daemon -> server: send a worker a signal."""
 
     pid: int
+    signal: int = SIGKILL
+
+
+class Unforked(msgspec.Struct, tag=True):
+    """server -> daemon: the system gave no process for the worker."""
+
+    slot: int
+    message: str
 
 
 class Exited(msgspec.Struct, tag=True):
@@ -96,7 +105,7 @@ class Exited(msgspec.Struct, tag=True):
 
 
 ToServer = Setup | Fork | Kill
-FromServer = Ready | Broken | Forked | Exited
+FromServer = Ready | Broken | Forked | Unforked | Exited
 
 decode_task = msgspec.msgpack.Decoder(Task).decode
 decode_report = msgspec.msgpack.Decoder(Report).decode
@@ -142,6 +151,7 @@ class Channel:
 
         The bytes are good until the next call. Raises BlockingIOError if there is none.
         """
+        flags |= socket.MSG_CMSG_CLOEXEC
         size, ancillary, _, _ = self.sock.recvmsg_into([self._buffer], 2 * _FD_SPACE, flags)
         if size == 0:
             return None
@@ -149,7 +159,7 @@ class Channel:
         for level, kind, data in ancillary:
             if (level, kind) == (socket.SOL_SOCKET, socket.SCM_RIGHTS):
                 fds.frombytes(data[: len(data) - len(data) % fds.itemsize])
-        if self._buffer[0] == _MEMFD_MARK[0]:
+        if self._buffer[0] == _MEMFD_MARK[0] and fds:
             with open(fds[0], "rb") as file:
                 file.seek(0)
                 return file.read(), list(fds[1:])

@@ -20,8 +20,8 @@ from jobctl.clock import Clock
 from jobctl.core.job import Ending, Job, JobError, Options, Outcome, Status, resolve
 from jobctl.core.retry import RetryPolicy
 from jobctl.core.store import Seat, Store
-from jobctl.errors import HandlerError, StoreError
-from jobctl.runtime.channel import Exited, Forked, Ready, Setup
+from jobctl.errors import HandlerError, StoreError, StoreUnwritable
+from jobctl.runtime.channel import Exited, Forked, Ready, Setup, Unforked
 from jobctl.runtime.family import VARIABLE, Family
 from jobctl.runtime.keeper import Keeper, Reply, Request, Settlement, recover
 from jobctl.runtime.log import Log
@@ -29,7 +29,7 @@ from jobctl.runtime.pool import Pool
 from jobctl.runtime.report import Reporter
 from jobctl.runtime.server import Server
 from jobctl.runtime.slots import Slots
-from jobctl.runtime.systemd import notify
+from jobctl.runtime.systemd import PRIVATE, Manager
 
 AnyJob = Job[Any]
 
@@ -39,6 +39,8 @@ POLL = 5.0
 _HOUSEKEEPING = 60.0
 #: Seconds to wait after the store has refused.
 _STORE_PAUSE = 1.0
+#: Seconds between two looks for cancelled jobs while nothing else is asked of the store.
+_LOOK = 0.1
 
 
 class Settings(msgspec.Struct, frozen=True):
@@ -66,6 +68,7 @@ class Daemon:
         self._clock = clock
         self._log = log
         self._reporter = Reporter(log)
+        self._manager = Manager()
         self._selector = selectors.DefaultSelector()
         self._settlements: list[Settlement] = []
         self._handlers: dict[str, dict[str, Any]] = {}
@@ -73,6 +76,10 @@ class Daemon:
         self._drained = False
         self._signals: list[int] = []
         self._stopping = False
+        self._at_work = False
+        self._woken = False  # whether there may be something to read: a cancelled job
+        self._look_at = 0.0
+        self._full = False  # whether what is due did not fit
         self._stop_at = 0.0
         self._poll_at = 0.0
         self._due_at: float | None = None
@@ -97,19 +104,26 @@ class Daemon:
             try:
                 self._adopt(self._server.wait_ready(), seat)
                 self._recover(begun)
+                family.recovered()
                 self._serve(seat, family, burst)
             finally:
                 self._server.close()
                 os.close(self._slots_fd)
-                family.clear()
+                if not self._at_work:
+                    family.clear()  # else jobs are running in the store: see end_previous
 
     # -- start -------------------------------------------------------------------------
 
     def _open(self, family: Family) -> None:
         count = self._settings.concurrency + 1
-        self._slots_fd = Slots.create(family.slots_path, count)
+        try:
+            family.write()
+            self._slots_fd = Slots.create(family.slots_path, count)
+        except OSError as err:
+            raise StoreUnwritable(
+                f"{family.slots_path.parent} cannot be written: {err.strerror}"
+            ) from err
         self._slots = Slots(self._slots_fd, count)
-        family.write()
         self._server = self._start_server(family)
 
     def _start_server(self, family: Family) -> Server:
@@ -121,7 +135,8 @@ class Daemon:
             path=self._settings.path,
         )
         environ = {**os.environ, VARIABLE: family.id}
-        environ.pop("NOTIFY_SOCKET", None)  # what a handler starts must not speak for us
+        for name in PRIVATE:
+            environ.pop(name, None)
         server = Server(setup, self._slots_fd, self._slots.count, environ)
         family.add(server.pid)
         return server
@@ -132,8 +147,8 @@ class Daemon:
         }
         text = msgspec.json.encode({"handlers": ready.handlers, "schedules": []})
         draft = seat.folder / "handlers.json.new"
-        fd = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
         try:
+            fd = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
             with open(fd, "wb") as file:
                 file.write(text)
             draft.rename(seat.folder / "handlers.json")
@@ -145,7 +160,9 @@ class Daemon:
                 "them for itself: start it in the handler to have workers start faster"
             )
         if not self._handlers:
-            self._log.warning("no handlers are configured: set [run] handlers, or --handlers")
+            self._log.warning(
+                "no handlers are configured, so jobs wait: set [run] handlers, or --handlers"
+            )
 
     def _recover(self, begun: set[str]) -> None:
         found = recover(self._store, begun, self._settings.options, self._clock.now())
@@ -179,8 +196,18 @@ class Daemon:
             self._watch(0, self._on_input)
         self._watch(self._server.sock, self._on_server)
         keeper.start()
+        self._at_work = True
+        try:
+            self._loop(burst)
+            self._at_work = False
+        finally:
+            keeper.stop()
+            self._pool.close()
+        self._reporter.summary()
+
+    def _loop(self, burst: bool) -> None:
         with self._catch_signals():
-            notify("READY=1")
+            self._manager.ready()
             self._log.info(
                 f"ready: {len(self._handlers)} handlers, "
                 f"concurrency {self._settings.concurrency}",
@@ -189,10 +216,6 @@ class Daemon:
             )
             while not self._finished(burst):
                 self.step()
-            notify("STOPPING=1")
-        keeper.stop()
-        self._pool.close()
-        self._reporter.summary()
 
     def step(self) -> None:
         """Wait for something to happen, and do what follows from it."""
@@ -202,7 +225,7 @@ class Daemon:
         self._on_signals()
         now = self._clock.monotonic()
         if now >= self._poll_at or (self._due_at is not None and now >= self._due_at):
-            self._hungry = True
+            self._hungry = self._woken = True
             self._due_at = None
             self._poll_at = now + POLL
         if self._stopping and now >= self._stop_at:
@@ -211,14 +234,26 @@ class Daemon:
     def _patience(self) -> float:
         """Return how many seconds the loop may sleep."""
         now = self._clock.monotonic()
-        waits = [self._poll_at - now, self._pool.tick()]
+        waits = [
+            self._poll_at - now,
+            self._pool.tick(),
+            self._manager.tick(now, self._status),
+        ]
         if self._due_at is not None:
             waits.append(self._due_at - now)
         if self._pause_until > now:
             waits.append(self._pause_until - now)
+        if self._woken and not self._keeper.busy and self._look_at > now:
+            waits.append(self._look_at - now)
         if self._stopping:
             waits.append(max(self._stop_at - now, 0.05))
         return max(0.0, min(wait for wait in waits if wait is not None))
+
+    def _status(self) -> str:
+        """Return what `systemctl status` shows of us in one line."""
+        refused = "the store refuses, jobs wait; " if self._pause_until else ""
+        stopping = "stopping; " if self._stopping else ""
+        return f"{stopping}{refused}{self._pool.at_work} running, {self._reporter.line()}"
 
     def _finished(self, burst: bool) -> bool:
         if self._keeper.busy or self._settlements or self._pool.busy:
@@ -235,20 +270,23 @@ class Daemon:
             if not plan.room:
                 plan = None
         idle = not self._hungry and not self._pool.busy and now >= self._housekeeping_at
-        if not self._settlements and plan is None and not idle:
+        look = self._woken and now >= self._look_at
+        if not self._settlements and plan is None and not idle and not look:
             return
         if plan is not None:
             self._hungry = False  # a wake-up that comes while the store looks counts anew
+        self._woken = False
+        self._look_at = now + _LOOK
         settlements, self._settlements = self._settlements, []
         if idle:
             self._housekeeping_at = now + _HOUSEKEEPING
-        self._keeper.ask(Request(settlements, plan, maintain=idle))
+        self._keeper.ask(Request(settlements, plan, look=look, maintain=idle))
 
     # -- what happens ------------------------------------------------------------------
 
     def _on_wake(self, seat: Seat) -> None:
         seat.drain()
-        self._hungry = True
+        self._hungry = self._woken = True
 
     def _on_reply(self) -> None:
         reply = self._keeper.answer()
@@ -266,15 +304,21 @@ class Daemon:
             if job.status is Status.PENDING:
                 self._hungry = True
         for job in reply.claimed:
-            self._start(job)
+            if self._stopping:
+                ending = Ending(Outcome.RELEASED, self._clock.now())
+                self._settle(job, ending, self._settings.options)
+            else:
+                self._start(job)
         for job_id in reply.cancelling:
             self._pool.cancel(job_id)
         if reply.request.plan is not None:
             self._drained = reply.exhausted and not reply.claimed
-            if not reply.exhausted or reply.claimed:
+            if reply.claimed:
                 self._hungry = True
+            # What did not fit is asked for when a place becomes free, not again and again.
+            self._full = not reply.exhausted
             due = reply.next_due
-            if due is not None:
+            if due is not None and due > reply.at:
                 wait = (due - self._clock.now()).total_seconds()
                 self._due_at = self._clock.monotonic() + max(0.0, wait)
         if reply.more_to_maintain:
@@ -285,7 +329,7 @@ class Daemon:
             self._log.error(f"the store refuses, jobs wait: {reply.error}")
         # Nothing was done: the results are kept here and written when it can be.
         self._settlements = reply.request.settlements + self._settlements
-        self._hungry = True
+        self._hungry = self._woken = True
         now = self._clock.monotonic()
         self._pause_until = now + _STORE_PAUSE
         if self._stopping and now >= self._stop_at + 5.0:
@@ -306,6 +350,8 @@ class Daemon:
 
     def _settle(self, job: AnyJob, ending: Ending, options: Options) -> None:
         self._settlements.append(Settlement(job, ending, options))
+        if self._full:
+            self._hungry, self._full = True, False
 
     def _on_server(self) -> None:
         if self._server.listen(self._on_news):
@@ -324,8 +370,11 @@ class Daemon:
         self._pool.use(self._server)
         self._watch(self._server.sock, self._on_server)
 
-    def _on_news(self, news: Forked | Exited) -> None:
-        if isinstance(news, Forked):
+    def _on_news(self, news: Forked | Unforked | Exited) -> None:
+        if isinstance(news, Unforked):
+            self._log.error(f"a worker could not be started, its jobs wait: {news.message}")
+            self._pool.unforked(news.slot)
+        elif isinstance(news, Forked):
             self._family.add(news.pid)
             self._pool.forked(news.slot, news.pid)
         else:
@@ -372,6 +421,8 @@ class Daemon:
                     f"stopping: running jobs have {self._settings.shutdown_timeout:g} s; "
                     "a second signal stops at once"
                 )
+            if not self._stopping:
+                self._manager.stopping()
             self._stopping = True
             self._pool.release_waiting()
 

@@ -43,7 +43,7 @@ class Embedded:
     def wait_ready(self, timeout: float) -> None:
         """Wait until it says that it is ready.
 
-        Raises StoreBusy, StoreError or HandlerError if it ends instead (it has said why on
+        Raises StoreError or HandlerError if it ends instead (it has said why on
         standard error), TimeoutError after `timeout` seconds.
         """
         clock = SystemClock()
@@ -65,6 +65,11 @@ class Embedded:
                     raise TimeoutError(f"the daemon was not ready after {timeout:g} s")
         finally:
             self._notice.close()
+
+    @property
+    def running(self) -> bool:
+        """Whether it has not ended by itself."""
+        return self._process.poll() is None
 
     def stop(self) -> None:
         """Ask it to stop, and wait for that."""

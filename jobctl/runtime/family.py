@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 
 import msgspec
 
+from jobctl.errors import StoreBusy
 from jobctl.runtime.process import (
     Process,
     all_pids,
@@ -29,6 +31,7 @@ class Record(msgspec.Struct):
     boot: str
     id: str
     members: list[tuple[int, int]]
+    begun: set[str] = set()  # by an earlier family, whose jobs nobody has recovered yet
 
 
 class Family:
@@ -38,13 +41,17 @@ class Family:
         self._path = folder / "family.json"
         self.slots_path = folder / "family.slots"
         self._members: dict[int, Process] = {}
+        self._begun: set[str] = set()
         self.id = os.urandom(10).hex()
 
     def end_previous(self) -> set[str]:
         """End what an earlier daemon left running; return the jobs that had begun there.
 
         The caller holds the seat, so that daemon is dead. After a reboot nothing of it
-        runs, and nobody's handler is to blame: then none have begun.
+        runs, and nobody's handler is to blame: then none have begun. They are remembered
+        until `recovered` is called, in case this daemon dies or is stopped before that.
+
+        Raises StoreBusy if one of its processes cannot be ended.
         """
         try:
             record = msgspec.json.decode(self._path.read_bytes(), type=Record)
@@ -52,34 +59,55 @@ class Family:
             return set()
         if record.boot != boot_id():
             return set()
-        _end(record)
-        return Slots.read_begun(self.slots_path)
+        left = _end(record)
+        if left:
+            raise StoreBusy(
+                f"process {left[0].pid} of the daemon before cannot be ended, and may still be "
+                "at one of its jobs: end it first"
+            )
+        self._begun = record.begun | Slots.read_begun(self.slots_path)
+        return self._begun
+
+    def recovered(self) -> None:
+        """Forget what earlier daemons had begun."""
+        self._begun = set()
+        self.write()
 
     def add(self, pid: int) -> None:
         """Write down a process."""
         process = identify(pid)
         if process is not None:
             self._members[pid] = process
-            self.write()
+            self._rewrite()
 
     def remove(self, pid: int) -> None:
         """Cross out a process that was reaped."""
         if self._members.pop(pid, None) is not None:
-            self.write()
+            self._rewrite()
 
     def end_members(self) -> None:
         """End everybody: the server has died, and the kernel kills its workers meanwhile."""
         _end(self._record())
         self._members.clear()
-        self.write()
+        self._rewrite()
 
     def clear(self) -> None:
         """Leave nothing for the next daemon: this one ended in order."""
-        self._path.unlink(missing_ok=True)
         self.slots_path.unlink(missing_ok=True)
+        if self._begun:
+            self._members.clear()
+            self._rewrite()
+        else:
+            self._path.unlink(missing_ok=True)
+
+    def _rewrite(self) -> None:
+        # A full disk must not stop the daemon: the processes are known by their
+        # environment too, and the first record, with the name of the family, is there.
+        with suppress(OSError):
+            self.write()
 
     def write(self) -> None:
-        """Write family.json anew."""
+        """Write family.json anew. Raises OSError."""
         draft = self._path.with_suffix(".json.new")
         fd = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
         try:
@@ -90,16 +118,22 @@ class Family:
 
     def _record(self) -> Record:
         members = [(process.pid, process.start) for process in self._members.values()]
-        return Record(boot_id(), self.id, members)
+        return Record(boot_id(), self.id, members, self._begun)
 
 
-def _end(record: Record) -> None:
-    # Again and again until there is nobody: a process may start another as it is found.
-    for _ in range(50):
+def _end(record: Record, rounds: int = 5) -> list[Process]:
+    """Kill all of a family, and return those that do not die."""
+    # Again until there is nobody new: a process may start another as it is found.
+    stubborn: list[Process] = []
+    while rounds:
         left = list(_left(record))
         if not left:
-            return
+            return []
         kill_all(left)
+        if left == stubborn:
+            rounds -= 1
+        stubborn = left
+    return stubborn
 
 
 def _left(record: Record) -> Iterable[Process]:

@@ -7,12 +7,15 @@ pids to be theirs, and it ends what a dead worker leaves behind.
 
 from __future__ import annotations
 
+import io
 import os
 import selectors
 import signal
 import socket
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from resource import struct_rusage
 
 from jobctl.clock import SystemClock
 from jobctl.errors import HandlerError
@@ -26,6 +29,7 @@ from jobctl.runtime.channel import (
     Kill,
     Ready,
     Setup,
+    Unforked,
     decode_to_server,
 )
 from jobctl.runtime.process import adopt_orphans, children, die_with_parent
@@ -40,7 +44,10 @@ class ForkServer:
         self._control = control
         self._slots = slots
         self._slots_fd = slots_fd
-        self._workers: dict[int, bool] = {}  # pid -> whether it was asked to leave or not
+        self._workers: dict[int, int] = {}  # pid -> slot
+        self._spared: set[int] = set()  # orphans of workers that left in order
+        self._condemned: set[int] = set()  # orphans that are being killed
+        self._unsaid: list[Exited] = []  # deaths to tell when no orphan is left of them
         self._setup: Setup | None = None
         self._fresh = False
         self._clock = SystemClock()
@@ -90,11 +97,16 @@ class ForkServer:
 
     def _fork(self, slot: int, fd: int) -> None:
         parent = os.getpid()
-        pid = os.fork()
+        try:
+            pid = os.fork()
+        except OSError as err:
+            os.close(fd)
+            self._control.send(Unforked(slot, str(err)))
+            return
         if pid == 0:
             self._become_worker(parent, slot, fd)
         os.close(fd)
-        self._workers[pid] = True
+        self._workers[pid] = slot
         self._control.send(Forked(slot, pid))
 
     def _become_worker(self, parent: int, slot: int, fd: int) -> None:
@@ -117,12 +129,14 @@ class ForkServer:
                 own.close()
             assert self._setup is not None
             run_worker(parent, slot, fd, self._slots, self._setup.max_result)
+        except BaseException:
+            sys.excepthook(*sys.exc_info())
         finally:
             os._exit(1)
 
     def _kill(self, message: Kill) -> None:
         try:
-            os.kill(message.pid, signal.SIGKILL)
+            os.kill(message.pid, message.signal)
         except ProcessLookupError:
             pass
 
@@ -131,28 +145,52 @@ class ForkServer:
             self._wake_r.recv(4096)
         except BlockingIOError:
             pass
-        while True:
-            try:
-                pid, status, usage = os.wait4(-1, os.WNOHANG)
-            except ChildProcessError:
-                return True
-            if pid == 0:
-                return True
-            if self._workers.pop(pid, None) is None:
+        for pid, status, usage in reap():
+            slot = self._workers.pop(pid, None)
+            self._spared.discard(pid)
+            self._condemned.discard(pid)
+            if slot is None:
                 continue  # an orphan that came here to die
-            if status != 0:
-                self._end_orphans()
-            self._control.send(Exited(pid, status, usage.ru_maxrss * 1024, self._clock.now()))
+            news = Exited(pid, status, usage.ru_maxrss * 1024, self._clock.now())
+            if status == 0 and self._slots.begun(slot) is None:
+                # It left in order, and may leave something running on purpose.
+                self._spared.update(self._orphans())
+                self._control.send(news)
+            else:
+                self._unsaid.append(news)
+        if self._unsaid:
+            self._end_orphans()
+        return True
 
     def _end_orphans(self) -> None:
-        # A worker that left by itself may leave something running on purpose; what one
-        # leaves that crashed or was killed belongs to the attempt that ended with it.
-        for pid in children():
-            if pid not in self._workers:
-                try:
-                    os.kill(pid, signal.SIGKILL)
-                except ProcessLookupError:
-                    pass
+        # What a worker leaves that crashed or was killed belongs to the attempt that ended
+        # with it: nobody is told of that before it is gone. As one of these dies, its own
+        # children come here.
+        for pid in self._orphans() - self._condemned:
+            try:
+                os.kill(pid, signal.SIGKILL)
+            except ProcessLookupError:
+                pass
+            self._condemned.add(pid)
+        if not self._condemned:
+            for news in self._unsaid:
+                self._control.send(news)
+            self._unsaid.clear()
+
+    def _orphans(self) -> set[int]:
+        return set(children()) - self._workers.keys() - self._spared
+
+
+def reap() -> Iterator[tuple[int, int, struct_rusage]]:
+    """Yield pid, status and rusage of each child that has died."""
+    while True:
+        try:
+            pid, status, usage = os.wait4(-1, os.WNOHANG)
+        except ChildProcessError:
+            return
+        if pid == 0:
+            return
+        yield pid, status, usage
 
 
 def load(setup: Setup) -> None:
@@ -177,9 +215,11 @@ def run_worker(parent: int, slot: int, fd: int, slots: Slots, max_result: int) -
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     _offer_to_oom_killer()
     for stream in (sys.stdout, sys.stderr):
-        stream.reconfigure(line_buffering=True)  # type: ignore[union-attr]  # always a TextIOWrapper here
+        if isinstance(stream, io.TextIOWrapper):  # closed, or replaced by the handlers module
+            stream.reconfigure(line_buffering=True)
     sock = socket.socket(fileno=fd)
     Worker(Channel(sock), slots, slot, max_result).serve()
+    slots.clear(slot)  # whoever ends without this has crashed, with exit code 0 too
     os._exit(0)
 
 

@@ -38,10 +38,11 @@ class Settlement(msgspec.Struct):
 
 
 class Request(msgspec.Struct):
-    """What the loop wants: results written, and jobs as the plan allows."""
+    """What the loop wants: results written, jobs as the plan allows, a look for cancels."""
 
     settlements: list[Settlement]
     plan: Plan | None
+    look: bool = False
     maintain: bool = False
 
 
@@ -49,6 +50,7 @@ class Reply(msgspec.Struct):
     """What came of it. With an `error` nothing was done, and the request is to be repeated."""
 
     request: Request
+    at: datetime
     claimed: list[AnyJob] = []
     settled: list[AnyJob] = []
     cancelling: list[str] = []
@@ -98,20 +100,21 @@ class Keeper:
 
     def _serve(self) -> None:
         while (request := self._requests.get()) is not None:
+            now = self._clock.now()
             try:
-                reply = serve(self._store, request, self._clock.now())
+                reply = serve(self._store, request, now)
             except StoreError as err:
-                reply = Reply(request, error=err)
+                reply = Reply(request, now, error=err)
             except BaseException as err:  # the loop raises it: a thread's death would be silent
-                reply = Reply(request, bug=err)
+                reply = Reply(request, now, bug=err)
             self._replies.put(reply)
             os.eventfd_write(self._event, 1)
 
 
 def serve(store: Store, request: Request, now: datetime) -> Reply:
     """Do what a request asks for, in one transaction."""
-    reply = Reply(request)
-    if request.settlements or request.plan is not None:
+    reply = Reply(request, now)
+    if request.settlements or request.plan is not None or request.look:
         with store.transaction() as tx:
             reply.settled = settle(tx, request.settlements)
             if request.plan is not None:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import sys
+from collections.abc import Mapping
 from typing import Any, TextIO
 
 from jobctl.clock import Clock
 from jobctl.core.text import clean
 
 _COLOURS = {"error": "\x1b[31m", "warning": "\x1b[33m"}
+# Read off each line by the journal: sd-daemon(3).
+_JOURNAL = {"error": "<3>", "warning": "<4>", "info": "<6>"}
 
 
 class Log:
@@ -21,6 +25,7 @@ class Log:
         self._stream = stream or sys.stderr
         self._people = self._stream.isatty()
         self._colour = colour and self._people
+        self._journal = is_journal(self._stream, os.environ)
         self.verbose = self._people
 
     def info(self, message: str, **fields: Any) -> None:
@@ -45,11 +50,25 @@ class Log:
             line = f"{time} {text}"
         else:
             line = _json({"time": now, "level": level, "message": message, **fields})
+            if self._journal:
+                line = _JOURNAL[level] + line
         try:
             self._stream.write(line + "\n")
             self._stream.flush()
         except (OSError, ValueError):
             pass  # a closed terminal or a full disk must not stop the queue
+
+
+def is_journal(stream: TextIO, environ: Mapping[str, str]) -> bool:
+    """Return whether a stream leads to the journal: JOURNAL_STREAM in systemd.exec(5)."""
+    said = environ.get("JOURNAL_STREAM")
+    if not said:
+        return False
+    try:
+        info = os.fstat(stream.fileno())
+    except (OSError, ValueError):
+        return False
+    return said == f"{info.st_dev}:{info.st_ino}"
 
 
 def _json(record: dict[str, Any]) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Container
+from collections.abc import Collection
 
 from jobctl.core.store import Verdict
 
@@ -41,7 +41,7 @@ class Plan:
     """
 
     def __init__(
-        self, durations: Durations, free: int, rooms: list[float], names: Container[str]
+        self, durations: Durations, free: int, rooms: list[float], names: Collection[str]
     ) -> None:
         self._durations = durations
         self._free = free
@@ -60,7 +60,8 @@ class Plan:
         for ever by the short ones behind it.
         """
         if name not in self._names:
-            return Verdict.TAKE
+            # With no handlers at all somebody has yet to configure them: the jobs wait.
+            return Verdict.TAKE if self._names else Verdict.CLOSED
         cost = self._durations.cost(name)
         if self._free > 0:
             self._free -= 1

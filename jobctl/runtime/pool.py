@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import socket
@@ -9,6 +10,8 @@ from collections import deque
 from collections.abc import Callable
 from datetime import datetime
 from typing import Any
+
+import msgspec
 
 from jobctl.core.job import Ending, Exit, Job, JobError, Options, Outcome
 from jobctl.runtime.channel import (
@@ -29,18 +32,24 @@ AnyJob = Job[Any]
 
 #: Seconds after which an idle worker leaves; the last one stays.
 IDLE = 30.0
+#: Seconds between two tries to start a worker, when the ones before came to nothing.
+LONGEST_PAUSE = 5.0
 #: Seconds that a job may run before what waits behind it goes elsewhere.
 _PATIENCE = 0.015
+
+
+_NO_ROOM = (errno.EAGAIN, errno.ENOBUFS, errno.EMFILE, errno.ENFILE, errno.ETOOMANYREFS)
 
 
 class Given:
     """A job that a worker holds."""
 
-    __slots__ = ("job", "killed", "options", "stop_at")
+    __slots__ = ("at", "job", "killed", "options", "stop_at")
 
-    def __init__(self, job: AnyJob, options: Options) -> None:
+    def __init__(self, job: AnyJob, options: Options, at: float) -> None:
         self.job = job
         self.options = options
+        self.at = at  # a begin before this was that of an earlier attempt
         self.stop_at: float | None = None  # when a cancelled one is killed
         self.killed: Outcome | None = None  # what a kill of ours makes of it
 
@@ -62,6 +71,8 @@ class PoolWorker:
         self.idle_since = now
         self.leaving = False
         self.full = False
+        self.reported = False
+        self.slow = False  # what it is at takes longer than a short job
 
     def close(self) -> None:
         """Close both ends."""
@@ -100,6 +111,8 @@ class Pool:
         self._monotonic = monotonic
         self._workers: dict[int, PoolWorker] = {}
         self._held: deque[tuple[AnyJob, Options]] = deque()
+        self._failures = 0  # workers in a row that ended before they had begun a job
+        self._start_at = 0.0  # until then no worker is started
         self.durations = Durations()
 
     # -- handing out -------------------------------------------------------------------
@@ -108,6 +121,11 @@ class Pool:
     def busy(self) -> bool:
         """Whether any job is in its hands."""
         return bool(self._held) or any(worker.given for worker in self._workers.values())
+
+    @property
+    def at_work(self) -> int:
+        """How many workers hold a job."""
+        return sum(1 for worker in self._workers.values() if worker.given)
 
     def plan(self, names: Any) -> Plan:
         """Return what fits now."""
@@ -118,7 +136,7 @@ class Pool:
                 continue
             if not worker.given:
                 free += 1
-            elif worker.cost < IN_HAND and len(worker.given) < MOST and not worker.full:
+            elif _takes_more(worker):
                 rooms.append(IN_HAND - worker.cost)
         return Plan(self.durations, max(0, free - len(self._held)), rooms, names)
 
@@ -137,12 +155,13 @@ class Pool:
             self._held.popleft()
 
     def _worker_for(self, cost: float | None) -> PoolWorker | None:
-        usable = [w for w in self._workers.values() if not w.leaving and not w.full]
+        usable = [w for w in self._workers.values() if not (w.leaving or w.full or w.slow)]
         for worker in usable:
             if not worker.given:
                 return worker
         if len(self._workers) < self._concurrency and self._server is not None:
-            return self._start(self._server)
+            if self._monotonic() >= self._start_at:
+                return self._start(self._server)
         if cost is None:
             return None
         best = min(usable, key=lambda worker: worker.cost, default=None)
@@ -153,12 +172,17 @@ class Pool:
     def _send(
         self, worker: PoolWorker, job: AnyJob, options: Options, cost: float | None
     ) -> bool:
+        self._slots.forget_stop(worker.slot, job.id)
+        given = Given(job, options, self._monotonic())
         try:
             worker.channel.send(Task(job, options.timeout, alone=cost is None))
-        except BlockingIOError:
-            worker.full = True
+        except OSError as err:
+            # The socket has no room, or this process none for one more memfd.
+            if err.errno not in _NO_ROOM:
+                raise
+            worker.full = bool(worker.given)  # then it is asked again when it reports
             return False
-        worker.given[job.id] = Given(job, options)
+        worker.given[job.id] = given
         worker.cost += IN_HAND if cost is None else cost
         return True
 
@@ -181,13 +205,19 @@ class Pool:
                 break
             if received is None:
                 break
-            self._take(worker, decode_report(received[0]))
+            try:
+                report = decode_report(received[0])
+            except msgspec.MsgspecError:
+                self._kill(worker)  # a handler wrote into our socket: nothing can be trusted
+                break
+            self._take(worker, report)
         self._hand_out()
 
     def _take(self, worker: PoolWorker, report: Report) -> None:
-        import msgspec
-
         worker.full = False
+        worker.reported = True
+        worker.slow = False
+        self._failures = 0
         given = worker.given.pop(report.job_id, None)
         if given is None:
             return
@@ -214,6 +244,11 @@ class Pool:
         if worker is not None:
             self._bury(worker, news)
 
+    def unforked(self, slot: int) -> None:
+        """Be told that a worker could not be started: another try is made in a while."""
+        if slot in self._workers:
+            self._bury(self._workers[slot], None)
+
     def server_died(self) -> None:
         """Judge all workers: the kernel has killed them with their server."""
         self._server = None
@@ -225,14 +260,24 @@ class Pool:
         self._recall(worker)
         self._forget(worker.channel.sock)
         del self._workers[worker.slot]
-        begun = self._slots.begun(worker.slot)
+        begun = self._begun(worker)
+        if not (worker.leaving or worker.reported or begun):
+            self._failures += 1
+            self._start_at = self._monotonic() + min(LONGEST_PAUSE, 0.05 * 2**self._failures)
         self._slots.clear(worker.slot)
         worker.close()
-        for job_id, given in worker.given.items():
-            charged = begun is not None and begun[0] == job_id
-            ending = self._ending(given, news) if charged else self._released()
+        for given in worker.given.values():
+            ending = self._ending(given, news) if given is begun else self._released()
             self._settle(given.job, ending, given.options)
         self._hand_out()
+
+    def _begun(self, worker: PoolWorker) -> Given | None:
+        """Return what a worker is at."""
+        begun = self._slots.begun(worker.slot)
+        if begun is None:
+            return None
+        given = worker.given.get(begun[0])
+        return given if given is not None and begun[1] >= given.at else None
 
     def _ending(self, given: Given, news: Exited | None) -> Ending:
         now = self._now()
@@ -268,21 +313,22 @@ class Pool:
         now = self._monotonic()
         waits = [self._check(worker, now) for worker in list(self._workers.values())]
         self._hand_out()
+        if self._held and self._start_at > now:
+            waits.append(self._start_at - now)
         return min((wait for wait in waits if wait is not None), default=None)
 
     def _check(self, worker: PoolWorker, now: float) -> float | None:
         if not worker.given:
             return self._check_idle(worker, now)
         begun = self._slots.begun(worker.slot)
-        if begun is None or begun[0] not in worker.given:
+        given = None if begun is None else worker.given.get(begun[0])
+        if begun is None or given is None or begun[1] < given.at:
             return _PATIENCE
-        job_id, since = begun
-        given = worker.given[job_id]
+        since = begun[1]
+        worker.slow = now - since >= _PATIENCE
         wait = self._check_deadline(worker, given, since, now)
         if len(worker.given) > 1:
-            if now - since < _PATIENCE:
-                return _PATIENCE
-            if self._has_room_beside(worker):
+            if worker.slow and self._has_room_beside(worker):
                 self._recall(worker)
             return _PATIENCE
         return wait
@@ -319,7 +365,7 @@ class Pool:
 
     def _has_room_beside(self, worker: PoolWorker) -> bool:
         return len(self._workers) < self._concurrency or any(
-            not other.given for other in self._workers.values() if other is not worker
+            _takes_more(other) for other in self._workers.values() if other is not worker
         )
 
     def _recall(self, worker: PoolWorker) -> None:
@@ -348,13 +394,11 @@ class Pool:
         """Ask a running job to end, and kill it when it does not."""
         for worker in self._workers.values():
             given = worker.given.get(job_id)
-            if given is not None and given.stop_at is None and worker.pid is not None:
+            if given is not None and given.stop_at is None:
                 given.stop_at = self._monotonic() + self._kill_after
                 self._slots.ask_to_stop(worker.slot, job_id)
-                try:
-                    os.kill(worker.pid, STOP_SIGNAL)
-                except ProcessLookupError:
-                    pass  # it has just died: it is judged in a moment
+                if worker.pid is not None and self._server is not None:
+                    self._server.signal(worker.pid, STOP_SIGNAL)
                 return
 
     def release_waiting(self) -> None:
@@ -385,6 +429,11 @@ class Pool:
             self._forget(worker.channel.sock)
             worker.close()
         self._workers.clear()
+
+
+def _takes_more(worker: PoolWorker) -> bool:
+    room = worker.cost < IN_HAND and len(worker.given) < MOST
+    return room and not (worker.leaving or worker.full or worker.slow)
 
 
 def _exit(status: int) -> Exit:

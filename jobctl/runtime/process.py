@@ -91,7 +91,7 @@ def children() -> list[int]:
         return [pid for pid, fields in stats if fields and fields[1] == me]
 
 
-def kill_all(processes: Iterable[Process], patience: float = 5.0) -> None:
+def kill_all(processes: Iterable[Process], patience: float = 1.0) -> None:
     """Kill processes and wait up to `patience` seconds each until they are gone."""
     killed = []
     for process in processes:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any
 
-from jobctl.core.job import Job, Outcome, Status
+from jobctl.core.job import Job, JobError, Outcome, Status
+from jobctl.core.text import clean
 from jobctl.core.units import human_duration
 from jobctl.runtime.log import Log
 
@@ -27,7 +28,7 @@ class Reporter:
             return
         if outcome in (Outcome.RELEASED, Outcome.SNOOZED):
             return
-        error = f": {job.error.type}: {job.error.message}" if job.error else ""
+        error = f": {_brief(job.error)}" if job.error else ""
         what = f"{job.name} {job.id} {_WORDS.get(outcome, outcome)}{error}"
         if job.status is Status.PENDING:
             what += f"; attempt {job.attempts}, it runs again"
@@ -41,11 +42,23 @@ class Reporter:
 
     def summary(self) -> None:
         """Say how many attempts ended in which way."""
-        parts = ", ".join(f"{count} {word}" for word, count in sorted(self._counts.items()))
-        self._log.info(f"stopped; {parts or 'no job was run'}", **dict(self._counts))
+        self._log.info(f"stopped; {self.line()}", **dict(self._counts))
+
+    def line(self) -> str:
+        """Return how many attempts ended in which way since the start."""
+        parts = (f"{count} {word}" for word, count in sorted(self._counts.items()))
+        return ", ".join(parts) or "no job was run"
 
 
+#: Characters of an error that a line of the log shows; the job has them all.
+_LENGTH = 500
 _WORDS = {Outcome.ERROR: "failed", Outcome.TIMEOUT: "timed out", Outcome.CRASHED: "crashed"}
+
+
+def _brief(error: JobError) -> str:
+    # On one line, or a job could write lines of its own into the log.
+    text = clean(f"{error.type}: {error.message}")
+    return text if len(text) <= _LENGTH else f"{text[:_LENGTH]}…"
 
 
 def _duration(job: Job[Any]) -> str:

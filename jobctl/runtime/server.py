@@ -19,6 +19,7 @@ from jobctl.runtime.channel import (
     Kill,
     Ready,
     Setup,
+    Unforked,
     decode_from_server,
     pair,
 )
@@ -58,9 +59,8 @@ class Server:
         if isinstance(message, Broken):
             raise HandlerError(message.message)
         code = self._process.wait()
-        raise HandlerError(
-            f"the handlers ended the process that imported them (exit code {code})"
-        )
+        how = f"by signal {-code}" if code < 0 else f"with exit code {code}"
+        raise HandlerError(f"the handlers ended the process that imported them, {how}")
 
     def receive(self) -> FromServer | None:
         """Return its next message; None if it is gone. Raises BlockingIOError if it may."""
@@ -70,12 +70,12 @@ class Server:
             return None
         return None if received is None else decode_from_server(received[0])
 
-    def listen(self, use: Callable[[Forked | Exited], None]) -> bool:
+    def listen(self, use: Callable[[Forked | Unforked | Exited], None]) -> bool:
         """Pass on all that it has to say; return whether it lives."""
         self.sock.setblocking(False)
         try:
             while (message := self.receive()) is not None:
-                if isinstance(message, (Forked, Exited)):
+                if isinstance(message, (Forked, Unforked, Exited)):
                     use(message)
         except BlockingIOError:
             return True
@@ -90,6 +90,10 @@ class Server:
     def kill(self, pid: int) -> None:
         """Kill a worker and what it started."""
         self._send(Kill(pid))
+
+    def signal(self, pid: int, number: int) -> None:
+        """Send a worker a signal; only the server knows surely that the pid is still its."""
+        self._send(Kill(pid, number))
 
     def _send(self, message: object, fds: tuple[int, ...] = ()) -> None:
         try:

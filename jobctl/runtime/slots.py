@@ -30,8 +30,13 @@ class Slots:
     def create(path: Path, count: int) -> int:
         """Make the file, empty, and return its descriptor."""
         fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
-        os.ftruncate(fd, 0)
-        os.ftruncate(fd, count * _SIZE)
+        try:
+            os.ftruncate(fd, 0)
+            # With its blocks: on a full disk a write into a hole would be a SIGBUS.
+            os.posix_fallocate(fd, 0, count * _SIZE)
+        except OSError:
+            os.close(fd)
+            raise
         return fd
 
     @staticmethod
@@ -48,6 +53,8 @@ class Slots:
         """Say that a worker begins a job, at a time of the monotonic clock."""
         text = job_id.encode()
         base = slot * _SIZE
+        # Nothing, while the name is half written: the daemon may look at any moment.
+        _BEGUN.pack_into(self._map, base, 0.0, 0)
         self._map[base + 10 : base + 10 + len(text)] = text
         _BEGUN.pack_into(self._map, base, at, len(text))
 
@@ -70,6 +77,11 @@ class Slots:
         base = slot * _SIZE + _STOP
         self._map[base + 2 : base + 2 + len(text)] = text
         _LENGTH.pack_into(self._map, base, len(text))
+
+    def forget_stop(self, slot: int, job_id: str) -> None:
+        """Take back what an earlier run of this job was asked."""
+        if self.to_stop(slot) == job_id:
+            _LENGTH.pack_into(self._map, slot * _SIZE + _STOP, 0)
 
     def to_stop(self, slot: int) -> str:
         """Return the job that a worker was last asked to stop."""

@@ -14,6 +14,7 @@ from typing import Any
 import msgspec
 
 from jobctl.clock import SystemClock
+from jobctl.core.data import plain
 from jobctl.core.job import Ending, JobError, Outcome
 from jobctl.core.retry import Fail, Retry, Snooze
 from jobctl.runtime.channel import Channel, Report, Task, decode_task
@@ -37,7 +38,8 @@ class Worker:
         self._slot = slot
         self._max_result = max_result
         self._clock = SystemClock()
-        self._name = str(os.getpid())
+        self._pid = os.getpid()
+        self._name = str(self._pid)
         self._current: str | None = None  # the job that an exception may be raised in
         self._stop_async: Callable[[], None] | None = None
         self._runner: Any = None
@@ -47,7 +49,10 @@ class Worker:
         signal.signal(signal.SIGALRM, self._on_alarm)
         signal.signal(STOP_SIGNAL, self._on_stop)
         while (received := self._channel.receive()) is not None:
-            self._channel.send(self.run(decode_task(received[0])))
+            report = self.run(decode_task(received[0]))
+            if os.getpid() != self._pid:
+                os._exit(0)  # a handler forked and its child came back: one may go on
+            self._channel.send(report)
 
     def run(self, task: Task) -> Report:
         """Run one task and return how it ended."""
@@ -175,11 +180,7 @@ class Worker:
         if value is None:
             return None, done
         try:
-            result = msgspec.json.encode(value)
-            if len(result) > self._max_result:
-                raise ValueError(
-                    f"it has {len(result):,} bytes, max_result is {self._max_result:,}"
-                )
+            result = msgspec.json.encode(plain(value, "result", self._max_result))
         except Exception as err:  # whatever a foreign type's encoding raises
             # The work is done: to run it again for the sake of its result would do it twice.
             message = _text(f"the job completed, but its result was not kept: {err}")
@@ -204,8 +205,9 @@ def _describe(err: BaseException) -> JobError:
     if len(text) > _TRACEBACK_LENGTH:
         text = f"[…]\n{text[-_TRACEBACK_LENGTH:]}"
     kind = type(err)
-    own = kind.__module__ == "builtins" or kind.__module__.startswith("jobctl.")
-    name = kind.__qualname__ if own else f"{kind.__module__}.{kind.__qualname__}"
+    module = str(kind.__module__)
+    own = module == "builtins" or module.startswith("jobctl.")
+    name = kind.__qualname__ if own else f"{module}.{kind.__qualname__}"
     return JobError(name, _text(err)[:_MESSAGE_LENGTH], _text(text))
 
 

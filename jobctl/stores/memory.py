@@ -7,12 +7,15 @@ question. A transaction works on a copy and puts it in place at the end.
 from __future__ import annotations
 
 import os
+import select
 import shutil
 import tempfile
 import threading
+import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
+from math import inf
 from pathlib import Path
 from typing import NoReturn
 
@@ -20,11 +23,13 @@ import msgspec
 
 from jobctl.core import job as transitions
 from jobctl.core.job import Status
-from jobctl.core.store import AnyJob, Gate, Stats, Verdict, open_gate
+from jobctl.core.store import AnyJob, Gate, Pulse, Stats, Verdict, open_gate
 from jobctl.errors import StaleJob, StoreBusy
 
 #: Each claim whose number divides by this goes to the longest waiting.
 FAIR = 10
+#: Seconds between two looks at whether a wake-up was taken.
+_PULSE_STEP = 0.01
 
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(AnyJob).decode
@@ -112,10 +117,8 @@ class MemoryTransaction:
     def _best(self, now: datetime, shut: set[tuple[str, str | None]]) -> AnyJob | None:
         due = [
             job
-            for job in self._state.jobs.values()
-            if job.status is Status.PENDING
-            and (job.run_at is None or job.run_at <= now)
-            and (job.name, job.concurrency_key) not in shut
+            for job in _due(self._state.jobs.values(), now)
+            if (job.name, job.concurrency_key) not in shut
         ]
         fair = (self._state.claims + 1) % FAIR == 0
         return min(due, key=_by_waiting if fair else _by_priority, default=None)
@@ -134,9 +137,16 @@ def _copy(job: AnyJob) -> AnyJob:
     return _decode(_encode(job))
 
 
-def _by_priority(job: AnyJob) -> tuple[int, bool, float, int]:
-    when = job.run_at.timestamp() if job.run_at else 0.0
-    return -job.priority, job.run_at is not None, when, job.seq
+def _due(jobs: Iterable[AnyJob], now: datetime) -> Iterator[AnyJob]:
+    return (
+        job
+        for job in jobs
+        if job.status is Status.PENDING and (job.run_at is None or job.run_at <= now)
+    )
+
+
+def _by_priority(job: AnyJob) -> tuple[int, float, int]:
+    return -job.priority, job.run_at.timestamp() if job.run_at else -inf, job.seq
 
 
 def _by_waiting(job: AnyJob) -> tuple[datetime, int]:
@@ -236,6 +246,11 @@ class MemoryStore:
         waiting = self._jobs(lambda job: job.status is Status.PENDING)
         return min((job.run_at for job in waiting if job.run_at), default=None)
 
+    def oldest_due(self, now: datetime) -> AnyJob | None:
+        """Return the pending job that has been due for longest, None if none is due."""
+        job = min(_due(self._jobs(), now), key=_by_waiting, default=None)
+        return _copy(job) if job else None
+
     def version(self) -> object:
         """Return something cheap that changes whenever anything was written."""
         return self._version
@@ -258,6 +273,20 @@ class MemoryStore:
             yield MemorySeat(self._folder, self._reader)
         finally:
             self._taken.release()
+
+    def pulse(self, patience: float) -> Pulse:
+        """Wake the daemon, and see whether it takes note within `patience` seconds."""
+        if not self._taken.locked():
+            return Pulse()
+        self.wake()
+        for _ in range(int(patience / _PULSE_STEP) + 1):
+            if not select.select([self._reader], [], [], 0)[0]:
+                return Pulse(os.getpid(), moving=True)
+            time.sleep(_PULSE_STEP)
+        return Pulse(os.getpid())
+
+    def probe(self) -> None:
+        """Do nothing: memory can always be written."""
 
     def maintain(self) -> bool:
         """Return False: there is nothing to keep house in."""

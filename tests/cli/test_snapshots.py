@@ -161,7 +161,8 @@ def test_stats(cli: Cli) -> None:
         """)
     assert cli("stats") == (0, rows, "")
     assert cli("stats", "--json").out == (
-        '{"pending": 2, "running": 1, "completed": 1, "failed": 1, "cancelled": 0, "total": 5}\n'
+        '{"pending": 2, "running": 1, "completed": 1, "failed": 1, "cancelled": 0, '
+        '"total": 5}\n'
     )
     cli.on_terminal()
     assert _trimmed(cli("stats").out) == rows

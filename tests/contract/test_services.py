@@ -123,6 +123,15 @@ def test_an_id_may_stand_twice_among_many(queue: QueueService, store: Store) -> 
     assert [job.name for job in store.list()] == ["e", "b", "d"]
 
 
+def test_of_the_same_id_among_many_the_first_is_kept(queue: QueueService, store: Store) -> None:
+    assert queue.add_many([("a", 1, {"id": "x"}), ("b", 2, {"id": "x"})]) == ["x", "x"]
+    assert there(store, "x").name == "a"
+    clash = {"id": "y", "if_exists": "error"}
+    with pytest.raises(Duplicate, match="y"):
+        queue.add_many([("a", 1, clash), ("b", 2, clash)])
+    assert queue.stats().total == 1
+
+
 def test_no_jobs_are_added_as_none(queue: QueueService) -> None:
     assert queue.add_many([]) == []
 

@@ -126,6 +126,8 @@ def test_a_job_may_be_added_changed_and_claimed_in_one_transaction(store: Store)
 
 def test_what_others_write_is_not_seen_before_its_end(store: Store) -> None:
     put(store, make_job("a"))
+    # A reader that is behind may have to wait for the writer: here they are one thread.
+    assert ids(store.list()) == ["a"]
     with store.transaction() as tx:
         tx.add([make_job("b")])
         job = tx.get("a")

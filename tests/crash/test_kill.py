@@ -140,9 +140,11 @@ def test_nothing_is_lost_and_nothing_runs_twice_at_once(
         acknowledged = [line.strip() for out in outputs if out for line in out]
         assert victims.end() == 0
     finally:
-        for process in (*adders, victims.process):
-            process.kill()
-            process.wait()
+        for adder in adders:
+            adder.kill()
+            adder.wait()
+        victims.process.kill()
+        victims.process.wait()
     for out in outputs:
         if out is not None:
             out.close()
@@ -161,7 +163,7 @@ def test_nothing_is_lost_and_nothing_runs_twice_at_once(
     assert store.stats().as_dict()["total"] == total
     assert sum(victims.kills.values()) >= 3, "too few kills to prove anything"
     again = sum(n - 1 for line, n in runs.items() if line.startswith("ran"))
-    print(f"{total} jobs, kills {dict(victims.kills)}, {again} ran once more")  # noqa: T201
+    print(f"{total} jobs, kills {dict(victims.kills)}, {again} ran once more")
     store.close()
 
 

@@ -34,8 +34,7 @@ def check(ctx: typer.Context, json: Json = False) -> int:
         render.json(faults)
         return INVALID if faults else 0
     for fault in faults:
-        where = ":".join(str(part) for part in (fault.file, fault.line) if part is not None)
-        render.block(f"{where}: {fault.key}: {fault.message}")
+        render.block(str(fault))
     if not faults:
         render.note("the configuration is fine")
     return INVALID if faults else 0

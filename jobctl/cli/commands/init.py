@@ -23,7 +23,7 @@ max_retries = 3                 # how often one that fails runs again
 [retention]                     # `jobctl cleanup` deletes finished jobs that are older
 completed = "7d"
 failed = "30d"
-cancelled = "7d"
+cancelled = "30d"
 
 [redact]                        # keys of job data whose values are never shown
 keys = ["password", "token", "secret"]

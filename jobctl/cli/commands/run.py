@@ -36,4 +36,10 @@ def command(
     config = bootstrap.with_flags(
         session(ctx).config, concurrency=concurrency, handlers=handlers
     )
-    return bootstrap.run_daemon(config, burst=burst, standby=standby, processes=process or ())
+    return bootstrap.run_daemon(
+        config,
+        burst=burst,
+        standby=standby,
+        processes=process or (),
+        stop_on_eof=stop_on_eof,
+    )

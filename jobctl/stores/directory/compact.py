@@ -41,8 +41,11 @@ def compact_step(tx: DirectoryTransaction) -> bool:
         if lines.intact(line.text):
             entry = lines.decode_entry(line.text)
             found = index.get(entry.id) if entry.kind == "job" else None
-            if found is not None and found[0].place == line.place:
-                tx.copy(lines.decode_job(line.text))
+            job = journal.job(line.place) if found and found[0].place == line.place else None
+            if job is not None:
+                tx.copy(job)
+        else:
+            journal.quarantine(line, "damaged, found as its segment was compacted")
         if seen == _BATCH:
             break
     tx.store.compacting = (oldest, offset)

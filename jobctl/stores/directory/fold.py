@@ -9,7 +9,7 @@ import msgspec
 
 from jobctl.stores.directory import lines
 from jobctl.stores.directory.index import Index, Position
-from jobctl.stores.directory.journal import Journal, Line, Place
+from jobctl.stores.directory.journal import REFUSED, Journal, Line, Place
 
 #: Lines that are folded in one step; a transaction is never split.
 STEP = 10_000
@@ -36,18 +36,14 @@ def agrees(journal: Journal, position: Position) -> bool:
     """Return whether the journal is the one that an index at `position` was made from."""
     if not position.segment:
         return True
+    # The last line need not be a good one: a bad one was read past.
     place = Place(position.segment, position.offset - position.length, position.length)
-    text = journal.read(place)
-    if text is None:
-        # Its segment may have been compacted away since: then the index has read all of it,
-        # if the next one is there.
-        segments = journal.segments()
-        return place.segment not in segments and place.segment + 1 in segments
-    return lines.checksum(text) == position.crc
+    text = journal.read_raw(place)
+    return len(text) == place.length and lines.checksum(text) == position.crc
 
 
 def fold_step(journal: Journal, index: Index) -> tuple[bool, list[Any]]:
-    """Fold up to STEP lines; return whether there is more, and the entries.
+    """Fold up to STEP lines; return whether there is more, and the entries that are news.
 
     The caller holds the write lock, has begun a SQLite transaction, and makes the journal
     durable before he commits it.
@@ -65,18 +61,16 @@ def fold_step(journal: Journal, index: Index) -> tuple[bool, list[Any]]:
     if last is None:
         return False, []
     jobs = [(entry, place) for entry, place in taken if entry.kind in ("job", "tombstone")]
-    refused = index.fold(jobs)
-    for _, place in refused:
-        text = journal.read(place) or b""
-        journal.quarantine(Line(place, text), "a second add of a known id")
+    news, refused = index.fold(jobs)
+    for place in refused:
+        journal.quarantine(Line(place, journal.read_raw(place)), REFUSED)
     place = last.place
     index.set_position(
         Position(
             place.segment, place.offset + place.length, lines.checksum(last.text), place.length
         )
     )
-    no = {id(entry) for entry, _ in refused}
-    return more, [entry for entry, _ in jobs if id(entry) not in no]
+    return more, news
 
 
 def fold_all(journal: Journal, index: Index) -> None:
@@ -91,7 +85,8 @@ def _groups(journal: Journal, position: Position) -> Iterator[tuple[list[Found],
 
     What is no whole transaction goes to quarantine, and comes as an empty one.
     """
-    for segment in journal.segments():
+    segments = journal.segments()
+    for segment in segments:
         if segment < position.segment:
             continue
         offset = position.offset if segment == position.segment else 0
@@ -99,28 +94,21 @@ def _groups(journal: Journal, position: Position) -> Iterator[tuple[list[Found],
         texts: list[Line] = []
         for line in journal.scan(segment, offset):
             entry = _entry(line)
-            expected = len(group) + 1
-            if entry is not None and group and entry.tx[0] != expected:
-                _quarantine(journal, texts, "a transaction that is not whole")
-                group, texts, expected = [], [], 1
-            texts.append(line)
+            if texts and (entry is None or entry.tx != (len(group) + 1, group[0][0].tx[1])):
+                yield _quarantine(journal, texts, "a transaction that is not whole")
+                group, texts = [], []
             if entry is None:
-                # Its neighbours of the same transaction are dropped as they fail to fit.
-                _quarantine(journal, texts, "not a line of ours, or damaged")
-                group, texts = [], []
-                yield [], line
-            elif entry.tx[0] != expected:
-                _quarantine(journal, texts, "a transaction that is not whole")
-                group, texts = [], []
-                yield [], line
+                yield _quarantine(journal, [line], "not a line of ours, or damaged")
+            elif entry.tx[0] != len(group) + 1:
+                yield _quarantine(journal, [line], "a transaction that is not whole")
             else:
                 group.append((entry, line.place))
+                texts.append(line)
                 if entry.tx[0] == entry.tx[1]:
                     yield group, line
                     group, texts = [], []
-        if texts and segment != journal.segments()[-1]:
-            _quarantine(journal, texts, "a transaction that is not whole")
-            yield [], texts[-1]
+        if texts and segment != segments[-1]:
+            yield _quarantine(journal, texts, "a transaction that is not whole")
 
 
 def _entry(line: Line) -> lines.Entry | None:
@@ -132,6 +120,7 @@ def _entry(line: Line) -> lines.Entry | None:
         return None
 
 
-def _quarantine(journal: Journal, found: list[Line], reason: str) -> None:
+def _quarantine(journal: Journal, found: list[Line], reason: str) -> tuple[list[Found], Line]:
     for line in found:
         journal.quarantine(line, reason)
+    return [], found[-1]

@@ -103,6 +103,16 @@ def remove(path: Path) -> None:
         Path(f"{path}{suffix}").unlink(missing_ok=True)
 
 
+def is_damaged(err: sqlite3.Error) -> bool:
+    """Return whether an index that gave this error has to be built anew.
+
+    Others (busy, full, read-only, an I/O error) do not tell of what stands in the file.
+    """
+    return not isinstance(err, sqlite3.OperationalError) or (
+        getattr(err, "sqlite_errorcode", 0) == sqlite3.SQLITE_ERROR  # a table is missing
+    )
+
+
 class Index:
     """One connection to the index. A `path` of None keeps it in memory."""
 
@@ -112,15 +122,20 @@ class Index:
         if path is not None and not path.exists():
             # SQLite would make it 0644; -wal and -shm follow the mode of the file.
             os.close(os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600))
+        # Asked before it is opened: if it is replaced in between, it is opened once more.
+        self._inode = path.stat().st_ino if path else 0
         self._db = sqlite3.connect(
             path or ":memory:", timeout=30, isolation_level=None, check_same_thread=False
         )
-        self._inode = path.stat().st_ino if path else 0
         self.execute = self._db.execute
-        # WAL with NORMAL never waits for the disk at a commit: the journal is the truth.
-        self.execute("PRAGMA journal_mode=WAL")
-        self.execute("PRAGMA synchronous=NORMAL")
-        self.execute("PRAGMA cache_size=-16000")
+        try:
+            # WAL with NORMAL never waits for the disk at a commit: the journal is the truth.
+            self.execute("PRAGMA journal_mode=WAL")
+            self.execute("PRAGMA synchronous=NORMAL")
+            self.execute("PRAGMA cache_size=-16000")
+        except sqlite3.Error:
+            self._db.close()
+            raise
 
     def replaced(self) -> bool:
         """Return whether the file is no longer the one that was opened."""
@@ -140,6 +155,17 @@ class Index:
         if row is None or row[0] != VERSION or row[1] != self._store_id:
             return None
         return Position(*row[2:])
+
+    def look(self) -> None:
+        """See from now on what stands in the index now, and nothing newer, until `rest`."""
+        self.rest()
+        if self._path is not None:
+            self.execute("BEGIN")
+
+    def rest(self) -> None:
+        """Let go of what `look` held."""
+        if self._db.in_transaction:
+            self.execute("COMMIT")
 
     def begin(self) -> None:
         """Start to write."""
@@ -170,16 +196,20 @@ class Index:
 
     # -- folding -----------------------------------------------------------------------
 
-    def fold(self, found: Sequence[tuple[Any, Place]]) -> list[tuple[Any, Place]]:
-        """Take in new lines, in their order; return those that must not count.
+    def fold(self, found: Sequence[tuple[Any, Place]]) -> tuple[list[Any], list[Place]]:
+        """Take in new lines, in their order.
 
-        A line is a Job, or anything with its fields and a `kind` of "tombstone". What is
-        refused is a second add of a known id, or an older state than the known one.
+        A line is a Job, or anything with its fields and a `kind` of "tombstone". Returns
+        those that change a job (a copy does not), and the places of those that must not
+        count: a second add of a known id, a seq that is another job's, a state older than
+        the known one.
         """
         known: dict[str, Old | None] = {}
         latest: dict[str, tuple[Any, Place] | None] = {}
-        refused = []
+        news: list[Any] = []
+        refused: list[Place] = []
         seen: dict[str, tuple[int, int]] = {}  # seq and rev as of this fold
+        owners: dict[int, str] = {}  # of the seqs that are new in this fold
         for entry, place in found:
             key = entry.id
             if key not in known:
@@ -192,13 +222,25 @@ class Index:
                 if before and before[0] == entry.seq:
                     latest[key] = None
                     del seen[key]
-            elif before and not _follows(before, entry):
-                refused.append((entry, place))
+                    news.append(entry)
+            elif before and (entry.seq != before[0] or entry.rev < before[1]):
+                refused.append(place)
+            elif before is None and self._owner(entry.seq, owners, key) != key:
+                refused.append(place)
             else:
                 latest[key] = (entry, place)
                 seen[key] = (entry.seq, entry.rev)
+                if before is None or entry.rev > before[1]:
+                    news.append(entry)
         self._write(known, latest)
-        return refused
+        return news, refused
+
+    def _owner(self, seq: int, owners: dict[int, str], new: str) -> str:
+        owner = owners.get(seq)
+        if owner is None:
+            row = self.execute("SELECT id FROM jobs WHERE seq=?", (seq,)).fetchone()
+            owner = owners[seq] = row[0] if row else new
+        return owner
 
     def _write(
         self,
@@ -267,6 +309,22 @@ class Index:
             "SELECT due FROM jobs INDEXED BY waiting WHERE ready=2 ORDER BY due LIMIT 1"
         ).fetchone()
         return row[0] if row else None
+
+    def oldest_due(self, now: int) -> Row | None:
+        """Return the job that has been due for longest; it costs a look at all that wait."""
+        ready = self.execute("SELECT MIN(since), seq FROM jobs INDEXED BY oldest WHERE ready=1")
+        delayed = self.execute(
+            "SELECT due, seq FROM jobs INDEXED BY waiting WHERE ready=2 AND due<=? "
+            "ORDER BY due LIMIT 1",
+            (now,),
+        )
+        found = [row for row in (*ready, *delayed) if row[0] is not None]
+        if not found:
+            return None
+        row = self.execute(
+            "SELECT id, seq, segment, offset, length FROM jobs WHERE seq=?", (min(found)[1],)
+        ).fetchone()
+        return Row(row[0], row[1], Place(*row[2:]))
 
     def next_lane(self, name: str, key: str) -> tuple[str, str] | None:
         """Return the first lane with ready jobs that comes after this one."""
@@ -380,13 +438,6 @@ class Index:
         """Forget a job whose record cannot be read any more."""
         old = Old(*self.execute(_OLD, (row.id,)).fetchone())
         self._write({row.id: old}, {row.id: None})
-
-
-def _follows(before: tuple[int, int], entry: Any) -> bool:
-    seq, rev = before
-    if entry.seq != seq:
-        return False
-    return bool(entry.rev >= rev)
 
 
 def _values(entry: Any) -> tuple[Any, ...]:

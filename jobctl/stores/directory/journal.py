@@ -5,13 +5,16 @@ All methods that write want the write lock to be held.
 
 from __future__ import annotations
 
+import errno
 import os
+import re
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import msgspec
 
-from jobctl.errors import StoreCorrupt, StoreTooNew, StoreUnwritable
+from jobctl.core.job import Job
+from jobctl.errors import StoreCorrupt, StoreError, StoreTooNew, StoreUnwritable
 from jobctl.stores.directory import lines
 from jobctl.stores.directory.layout import (
     FORMAT,
@@ -25,6 +28,9 @@ from jobctl.stores.directory.layout import (
 SEGMENT_SIZE = 64 << 20
 _CHUNK = 1 << 20
 _MAX_OPEN = 32
+#: Why a line does not count although it is whole.
+REFUSED = "a second add of a known id, or an older state of a job"
+_SEGMENT = re.compile(r"([0-9]{8,})\.jsonl")
 
 
 class Place(NamedTuple):
@@ -43,7 +49,7 @@ class Line(NamedTuple):
 
 
 class Journal:
-    """The segments of one store, as one process sees them."""
+    """The segments of one store, for one thread at a time."""
 
     def __init__(self, layout: Layout, store_id: str) -> None:
         self._layout = layout
@@ -52,7 +58,6 @@ class Journal:
         self._fd = -1
         self._readers: dict[int, int] = {}
         self._ends: dict[int, int] = {}  # of segments that are followed by another one
-        self._synced = False  # whether all that stands in the tail is durable
 
     # -- writing, under the lock -------------------------------------------------------
 
@@ -65,9 +70,10 @@ class Journal:
             self._find_tail()
             size = self._trim()
             if size >= SEGMENT_SIZE:
-                size = self._roll()
+                os.fdatasync(self._fd)
+                size = self._create(self._tail + 1, None)
         except OSError as err:
-            raise store_error(err, self._layout.journal) from err
+            raise store_error(err, err.filename or self._layout.journal) from err
         return self._tail, size
 
     def append(self, texts: list[bytes], size: int) -> list[Place]:
@@ -118,6 +124,7 @@ class Journal:
             number = max(self.segments(), default=0)
         while os.path.exists(self._layout.segment(number + 1)):
             number += 1
+        self._refuse_broken(number)
         if not number:
             self._create(1, None)
         elif number != self._tail:
@@ -131,30 +138,34 @@ class Journal:
         ours = os.fstat(self._fd)
         return (there.st_ino, there.st_dev) == (ours.st_ino, ours.st_dev)
 
-    def _open(self, number: int) -> None:
+    def _refuse_broken(self, number: int) -> None:
         path = self._layout.segment(number)
         if os.path.exists(f"{path}.broken"):
             raise StoreUnwritable(
                 f"{path}: an earlier write could not be made durable, so nothing more is "
                 "written: check the disk, then run jobctl doctor"
             )
+
+    def _open(self, number: int) -> None:
+        path = self._layout.segment(number)
         fd = open_file(path, os.O_RDWR | os.O_APPEND)
         self._close_tail()
         self._fd, self._tail = fd, number
-        first = os.pread(fd, 4096, 0).partition(b"\n")
-        if not first[1]:
-            # A writer died while he made this segment: nothing in it was acknowledged.
-            os.ftruncate(fd, 0)
-            self._write_header(None)
-        else:
-            self._check_header(first[0] + b"\n", path)
+        header = _first_line(fd)
+        if not lines.intact(header):
+            # Damaged: what follows it may be whole, so the segment stays and takes no more.
+            self._create(number + 1, None)
+            return
+        self._check_header(header, path)
+        if os.fstat(fd).st_size == len(header):
+            self._sync_names()  # who made it may have died before he did
 
     def _check_header(self, line: bytes, path: str) -> None:
         try:
             header = lines.decode_header(line)
         except (msgspec.MsgspecError, UnicodeDecodeError):
             header = None
-        if header is None or not lines.intact(line) or header.store != self._store_id:
+        if header is None or header.store != self._store_id:
             raise StoreCorrupt(
                 f"{path} does not begin as a segment of this store: restore it from a backup, "
                 "or move it away"
@@ -203,38 +214,47 @@ class Journal:
     def _give_up(self, good: int) -> None:
         # After a failed fdatasync the kernel may have dropped the pages and call the next
         # one a success (Rebello et al., ATC'20), so this segment takes nothing more.
+        tail, path = self._tail, f"{self._layout.segment(self._tail)}.broken"
         try:
-            self._roll(void=good)
+            self._create(tail + 1, void=good)
         except OSError as err:
-            path = f"{self._layout.segment(self._tail)}.broken"
-            try:
-                os.close(open_file(path, os.O_WRONLY | os.O_CREAT))
-            except OSError:
-                pass
+            if self._tail == tail:
+                self._cut(good)
+                self._close_tail()
+                try:
+                    os.close(open_file(path, os.O_WRONLY | os.O_CREAT))
+                except OSError:
+                    pass
             raise store_error(err, self._layout.journal) from err
 
-    def _roll(self, void: int | None = None) -> int:
-        if void is None:
-            os.fdatasync(self._fd)
-        return self._create(self._tail + 1, void)
-
     def _create(self, number: int, void: int | None) -> int:
-        fd = open_file(
-            self._layout.segment(number), os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_EXCL
-        )
+        """Make a segment, which appears with its whole header or not at all."""
+        header = lines.SegmentHeader(FORMAT, self._store_id, number, void)
+        text = lines.seal(lines.encode(header), 1, 1)
+        path = self._layout.segment(number)
+        draft = f"{path}.new"
+        fd = open_file(draft, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_TRUNC)
+        try:
+            if os.write(fd, text) < len(text):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            os.fdatasync(fd)
+            os.rename(draft, path)
+        except OSError:
+            os.close(fd)
+            raise
         self._close_tail()
         self._fd, self._tail = fd, number
-        size = self._write_header(void)
-        sync_folder(self._layout.journal)
-        return size
-
-    def _write_header(self, void: int | None) -> int:
-        header = lines.SegmentHeader(FORMAT, self._store_id, self._tail, void)
-        text = lines.seal(lines.encode(header), 1, 1)
-        if os.write(self._fd, text) < len(text):
-            raise OSError(28, "No space left on device")
-        os.fdatasync(self._fd)
+        self._sync_names()
         return len(text)
+
+    def _sync_names(self) -> None:
+        # If it fails the tail is opened anew, which tries again before anything is written.
+        try:
+            sync_folder(self._layout.journal)
+            sync_folder(self._layout.root)
+        except OSError:
+            self._close_tail()
+            raise
 
     def quarantine(self, line: Line, reason: str) -> None:
         """Keep bad bytes apart, with a note of where they were."""
@@ -248,9 +268,9 @@ class Journal:
                 (".json", msgspec.json.encode({**note, "reason": reason}) + b"\n"),
             ):
                 fd = open_file(name + suffix, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
-                os.write(fd, content)
-                os.close(fd)
-        except OSError:
+                with os.fdopen(fd, "wb") as file:
+                    file.write(content)
+        except (OSError, StoreError):
             pass  # the bytes stay where they are; a full disk must not stop the rest
 
     # -- reading, without a lock -------------------------------------------------------
@@ -263,62 +283,75 @@ class Journal:
             return []
         except OSError as err:
             raise store_error(err, self._layout.journal) from err
-        return sorted(int(n[:-6]) for n in names if n.endswith(".jsonl") and n[:-6].isdigit())
+        return sorted(int(match[1]) for match in map(_SEGMENT.fullmatch, names) if match)
 
     def end(self, segment: int) -> int | None:
         """Return how many bytes of a segment count, None if it is gone."""
         known = self._ends.get(segment)
         if known is not None:
             return known
+        # Nothing is appended to a segment that has a successor, so this is asked first.
+        following = self._header(segment + 1)
         try:
             size = os.stat(self._layout.segment(segment)).st_size
         except FileNotFoundError:
             return None
-        following = self._header(segment + 1)
-        if following is None:
-            return size
-        # Nothing is appended to a segment that has a successor.
-        self._ends[segment] = size if following.void is None else min(size, following.void)
-        return self._ends[segment]
+        except OSError as err:
+            raise store_error(err, self._layout.segment(segment)) from err
+        if following is not None:
+            if following.void is not None:
+                size = min(size, following.void)
+            self._ends[segment] = size
+        return size
 
     def _header(self, segment: int) -> lines.SegmentHeader | None:
         try:
-            fd = self._reader(segment)
-            return lines.decode_header(os.pread(fd, 4096, 0).partition(b"\n")[0])
-        except (OSError, msgspec.MsgspecError, UnicodeDecodeError):
+            line = _first_line(self._reader(segment))
+            return lines.decode_header(line) if lines.intact(line) else None
+        except (OSError, StoreError, msgspec.MsgspecError, UnicodeDecodeError):
             return None
 
     def read(self, place: Place) -> bytes | None:
         """Return the line at `place` if one stands there, intact."""
-        try:
-            text = os.pread(self._reader(place.segment), place.length, place.offset)
-        except FileNotFoundError:
-            return None
-        except OSError as err:
-            raise store_error(err, self._layout.segment(place.segment)) from err
+        text = self.read_raw(place)
         return text if len(text) == place.length and lines.intact(text) else None
 
+    def read_raw(self, place: Place) -> bytes:
+        """Return the bytes at `place`, whatever they are; fewer if there are not so many."""
+        try:
+            return os.pread(self._reader(place.segment), place.length, place.offset)
+        except FileNotFoundError:
+            return b""
+        except OSError as err:
+            raise store_error(err, self._layout.segment(place.segment)) from err
+
+    def job(self, place: Place) -> Job[Any] | None:
+        """Return the job whose record stands at `place`, None if it is not there, intact."""
+        text = self.read(place)
+        try:
+            return None if text is None else lines.decode_job(text)
+        except (msgspec.MsgspecError, UnicodeDecodeError):
+            return None
+
     def scan(self, segment: int, offset: int) -> Iterator[Line]:
-        """Yield the lines of one segment from `offset` to its end, as it is now."""
+        """Yield the lines of one segment from `offset` to its end, as it is now.
+
+        Of a segment that takes no more, what follows the last newline comes as a line too.
+        """
         end = self.end(segment)
         if end is None:
             return
         rest = b""
-        fd = self._reader(segment)
-        while offset + len(rest) < end:
-            at = offset + len(rest)
-            chunk = os.pread(fd, min(_CHUNK, end - at), at)
+        while (at := offset + len(rest)) < end:
+            chunk = self.read_raw(Place(segment, at, min(_CHUNK, end - at)))
             if not chunk:
                 break
-            found = (rest + chunk).splitlines(keepends=True) if b"\r" not in chunk else None
-            if found is None:  # splitlines knows more line ends than we write
-                found = [part + b"\n" for part in (rest + chunk).split(b"\n")]
-                found[-1] = found[-1][:-1]
-                found = [part for part in found if part]
-            rest = found.pop() if not found[-1].endswith(b"\n") else b""
+            *found, rest = (rest + chunk).split(b"\n")
             for text in found:
-                yield Line(Place(segment, offset, len(text)), text)
-                offset += len(text)
+                yield Line(Place(segment, offset, len(text) + 1), text + b"\n")
+                offset += len(text) + 1
+        if rest and segment in self._ends:
+            yield Line(Place(segment, offset, len(rest)), rest)
 
     def _reader(self, segment: int) -> int:
         fd = self._readers.get(segment)
@@ -345,3 +378,8 @@ class Journal:
         for segment in list(self._readers):
             self._forget(segment)
         self._ends.clear()
+
+
+def _first_line(fd: int) -> bytes:
+    head, newline, _ = os.pread(fd, 4096, 0).partition(b"\n")
+    return head + newline

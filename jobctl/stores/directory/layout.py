@@ -29,7 +29,7 @@ class Header(msgspec.Struct):
     """store.json: what this folder is."""
 
     format: int
-    id: str
+    id: str = ""  # a newer format may know no such thing, and is refused by name all the same
 
 
 class Layout:
@@ -61,21 +61,18 @@ def open_store(root: Path) -> tuple[Layout, str]:
         if not root.exists():
             _refuse_remote(root)
             root.mkdir(mode=0o700, parents=True, exist_ok=True)
-        _check_folder(root)
+        mode = _check_folder(root)
         header = _read_header(layout) or _create(layout)
+        if mode & 0o077:
+            root.chmod(0o700)
         for folder in (layout.journal, layout.locks):
             folder.mkdir(mode=0o700, exist_ok=True)
     except OSError as err:
         raise store_error(err, root) from err
-    if header.format > FORMAT:
-        raise StoreTooNew(
-            f"{root} was written in format {header.format}, this jobctl knows {FORMAT}: "
-            "use the jobctl that wrote it, or a newer one"
-        )
     return layout, header.id
 
 
-def _check_folder(root: Path) -> None:
+def _check_folder(root: Path) -> int:
     info = root.stat()
     if not stat.S_ISDIR(info.st_mode):
         raise StoreUnwritable(f"{root} is not a folder, so it cannot be a store")
@@ -84,8 +81,7 @@ def _check_folder(root: Path) -> None:
             f"{root} belongs to user {info.st_uid}, not to you ({os.geteuid()}): "
             "run jobctl as its owner, or name another store with --store"
         )
-    if stat.S_IMODE(info.st_mode) & 0o077:
-        root.chmod(0o700)
+    return stat.S_IMODE(info.st_mode)
 
 
 def _read_header(layout: Layout) -> Header | None:
@@ -101,11 +97,17 @@ def _read_header(layout: Layout) -> Header | None:
             ) from None
         return None
     try:
-        return msgspec.json.decode(text, type=Header)
+        header = msgspec.json.decode(text, type=Header)
     except (msgspec.MsgspecError, UnicodeDecodeError) as err:
         raise StoreCorrupt(
             f"{layout.header} cannot be read ({err}): put it back from a backup"
         ) from None
+    if header.format > FORMAT:
+        raise StoreTooNew(
+            f"{layout.root} was written in format {header.format}, this jobctl knows {FORMAT}: "
+            "use the jobctl that wrote it, or a newer one"
+        )
+    return header
 
 
 def _create(layout: Layout) -> Header:
@@ -124,8 +126,11 @@ def _create(layout: Layout) -> Header:
         pass
     finally:
         os.unlink(draft)
-    for folder in (layout.root, layout.root.parent):
-        sync_folder(folder)
+    sync_folder(layout.root)
+    try:
+        sync_folder(layout.root.parent)
+    except PermissionError:
+        pass  # its owner made the store's folder, and may not let others list what is there
     return msgspec.json.decode(read_file(layout.header), type=Header)
 
 
@@ -173,6 +178,23 @@ def read_file(path: str | Path) -> bytes:
         os.close(fd)
 
 
+def probe(layout: Layout) -> None:
+    """Write, sync and remove a small file. Raises StoreError if that cannot be done."""
+    path = layout.locks / f"probe.{os.getpid()}"
+    try:
+        try:
+            fd = open_file(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+            try:
+                os.write(fd, bytes(4096))
+                os.fsync(fd)
+            finally:
+                os.close(fd)
+        finally:
+            path.unlink(missing_ok=True)
+    except OSError as err:
+        raise store_error(err, layout.root) from err
+
+
 def sync_folder(path: str | Path) -> None:
     """Make the names in a folder durable."""
     fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
@@ -198,7 +220,11 @@ def store_error(err: OSError, what: object) -> StoreError:
 
 
 def act_as_owner(root: Path) -> None:
-    """As root, become the owner of an existing store: its files must not become root's."""
+    """As root, become the owner of an existing store: its files must not become root's.
+
+    For good, with all ids: handlers run in this process's children. Raises StoreUnwritable
+    if that user may not read the Python that runs this.
+    """
     if os.geteuid() != 0:
         return
     try:
@@ -209,3 +235,8 @@ def act_as_owner(root: Path) -> None:
         os.setgroups([])
         os.setresgid(info.st_gid, info.st_gid, info.st_gid)
         os.setresuid(info.st_uid, info.st_uid, info.st_uid)
+        if not os.access(os.__file__, os.R_OK) or not os.access(__file__, os.R_OK):
+            raise StoreUnwritable(
+                f"{root} belongs to user {info.st_uid}, whom root becomes to use it, but he "
+                f"may not read {os.path.dirname(os.__file__)}: use a Python that he can read"
+            )

@@ -44,8 +44,9 @@ class WriteLock:
         self._sign()
 
     def release(self) -> None:
-        """Let the next one write."""
-        fcntl.flock(self._fd, fcntl.LOCK_UN)
+        """Let the next one write; nothing happens if the lock is not held."""
+        if self._fd >= 0:
+            fcntl.flock(self._fd, fcntl.LOCK_UN)
 
     def close(self) -> None:
         """Close the file; after a fork this leaves the parent's lock alone."""
@@ -61,8 +62,11 @@ class WriteLock:
     def _wait(self) -> None:
         # flock knows no time-out and must not be interrupted by signals that belong to the
         # user's program, so a thread waits in the kernel, on an open file of its own, and
-        # hands it over. A thread that comes too late closes it, which gives the lock back.
-        fd = open_file(self._path, os.O_RDWR)
+        # hands it over. If it comes too late the lock is given back.
+        try:
+            fd = open_file(self._path, os.O_RDWR)
+        except OSError as err:
+            raise store_error(err, self._path) from err
         handover = threading.Lock()
         done = threading.Event()
         late = False
@@ -70,20 +74,24 @@ class WriteLock:
         def wait() -> None:
             fcntl.flock(fd, fcntl.LOCK_EX)
             with handover:
+                done.set()
                 if late:
-                    os.close(fd)
-                else:
-                    done.set()
+                    _let_go(fd)
 
         threading.Thread(target=wait, daemon=True, name="jobctl-lock").start()
-        if not done.wait(self._patience):
+        in_time = False
+        try:
+            in_time = done.wait(self._patience)  # a signal's handler may raise here
+        finally:
             with handover:
-                if not done.is_set():
-                    late = True
-                    raise StoreBusy(
-                        f"the store has been locked for {self._patience:.0f} s by process "
-                        f"{self.holder()}: see what it does (ps), or end it"
-                    )
+                late = not in_time
+                if late and done.is_set():
+                    _let_go(fd)
+        if late:
+            raise StoreBusy(
+                f"the store has been locked for {self._patience:.0f} s by process "
+                f"{self.holder()}: see what it does (ps), or end it"
+            )
         os.close(self._fd)
         self._fd = fd
 
@@ -107,3 +115,9 @@ class WriteLock:
             os.pwrite(self._fd, text.ljust(_WIDTH - 1).encode() + b"\n", 0)
         except OSError:
             pass  # a hint: a full disk must not stop a writer here
+
+
+def _let_go(fd: int) -> None:
+    # Closing is not enough: a process forked meanwhile has the same open file.
+    fcntl.flock(fd, fcntl.LOCK_UN)
+    os.close(fd)

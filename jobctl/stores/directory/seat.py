@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
+import errno
+import fcntl
 import os
 import stat
+import struct
+import termios
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from jobctl.clock import Clock
+from jobctl.core.store import Pulse
 from jobctl.errors import StoreBusy, StoreUnwritable
 from jobctl.stores.directory.layout import Layout, store_error
 
 _HOLDER = "daemon.pid"
+#: Seconds between two looks at whether a wake-up was taken.
+_PULSE_STEP = 0.01
 
 
 class DirectorySeat:
@@ -70,6 +79,48 @@ def take_seat(layout: Layout, *, wait: bool) -> Iterator[DirectorySeat]:
             seat.close()
     finally:
         lock.release()
+
+
+def pulse(layout: Layout, clock: Clock, patience: float) -> Pulse:
+    """Wake the daemon, and see whether it takes note within `patience` seconds.
+
+    Whoever has the seat listens to the FIFO, so nobody has it if nobody listens. Trying
+    its lock instead could turn away a daemon that starts at that moment.
+    """
+    try:
+        fd = os.open(layout.wake, os.O_WRONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOFOLLOW)
+    except FileNotFoundError:
+        return Pulse()
+    except OSError as err:
+        if err.errno == errno.ENXIO:
+            return Pulse()
+        raise store_error(err, layout.wake) from err
+    try:
+        return Pulse(_pid(layout.locks / _HOLDER), _is_drained(fd, clock, patience))
+    finally:
+        os.close(fd)
+
+
+def _is_drained(fd: int, clock: Clock, patience: float) -> bool:
+    deadline = clock.monotonic() + patience
+    try:
+        os.write(fd, b"\0")
+    except BlockingIOError:
+        pass  # it is full of wake-ups: then those are to be taken
+    except BrokenPipeError:
+        return False
+    while True:
+        waiting = struct.unpack("i", fcntl.ioctl(fd, termios.FIONREAD, bytes(4)))[0]
+        if not waiting:
+            return True
+        if clock.monotonic() >= deadline:
+            return False
+        time.sleep(_PULSE_STEP)
+
+
+def _pid(holder: Path) -> int:
+    text = _read(holder)
+    return int(text) if text.isdecimal() else 0
 
 
 def _read(holder: Path) -> str:

@@ -14,13 +14,12 @@ from typing import TYPE_CHECKING, TypeVar
 
 from jobctl.clock import Clock, SystemClock
 from jobctl.core.job import Status
-from jobctl.core.store import AnyJob, Stats
-from jobctl.errors import StoreCorrupt, StoreError, StoreFull, StoreUnwritable
-from jobctl.stores.directory import lines
-from jobctl.stores.directory.journal import Journal, Place
-from jobctl.stores.directory.layout import open_store
+from jobctl.core.store import AnyJob, Pulse, Stats
+from jobctl.errors import StoreError, StoreFull, StoreUnwritable
+from jobctl.stores.directory.journal import Journal
+from jobctl.stores.directory.layout import open_store, probe
 from jobctl.stores.directory.locks import PATIENCE, WriteLock
-from jobctl.stores.directory.transaction import DirectoryTransaction
+from jobctl.stores.directory.transaction import DirectoryTransaction, damaged
 
 if TYPE_CHECKING:
     from jobctl.stores.directory.index import Index, Row
@@ -55,11 +54,13 @@ class DirectoryStore:
     def _start(self) -> None:
         self.lock = WriteLock(self.layout.write_lock, self._patience)
         self.journal = Journal(self.layout, self.store_id)
+        self._seen = Journal(self.layout, self.store_id)  # the readers' own descriptors
         self._writing = threading.Lock()
         self._reading = threading.RLock()
         self._writer: DirectoryTransaction | None = None
         self._reader: Index | None = None
-        self._snapshot: object = None  # what a store that cannot be written looked like
+        self._scan: Index | None = None  # in memory, for who may not write
+        self._scan_version: object = None
         self._wake_fd = -1
         #: The segment that is being compacted, and how far: see compact.py.
         self.compacting = (0, 0)
@@ -77,6 +78,7 @@ class DirectoryStore:
                 yield tx
                 tx.commit()
             except sqlite3.Error as err:
+                tx.distrust(err)
                 raise index_error(err, self.layout.index) from err
             finally:
                 tx.end()
@@ -94,20 +96,17 @@ class DirectoryStore:
         """Return the job with exactly this id."""
 
         def read(index: Index) -> AnyJob | None:
-            where = Place(0, 0, 0)
+            found = index.get(job_id)
             for _ in range(5):  # it may move while it is read
-                found = index.get(job_id)
                 if found is None:
                     return None
                 job = self._record(found[0])
                 if job is not None:
                     return job
-                where = found[0].place
-            raise StoreCorrupt(
-                f"the record of job {job_id} cannot be read: "
-                f"{self.layout.segment(where.segment)} is damaged at byte {where.offset}. "
-                "The rest of the store is not affected"
-            )
+                last = found[0]
+                index.look()
+                found = index.get(job_id)
+            damaged(self.layout, last)
 
         return self._with_index(read)
 
@@ -144,10 +143,21 @@ class DirectoryStore:
         due = self._with_index(lambda index: index.next_due())
         return None if due is None else moment(due)
 
+    def oldest_due(self, now: datetime) -> AnyJob | None:
+        """Return the pending job that has been due for longest, None if none is due."""
+        from jobctl.stores.directory.index import micros
+
+        def query(index: Index) -> Sequence[Row]:
+            row = index.oldest_due(micros(now))
+            return [row] if row else []
+
+        return next(iter(self._records(query)), None)
+
     def version(self) -> object:
         """Return something cheap that changes whenever anything was written."""
-        segments = self.journal.segments()
-        return (segments[-1], self.journal.end(segments[-1])) if segments else None
+        with self._reading:
+            segments = self._seen.segments()
+            return (segments[-1], self._seen.end(segments[-1])) if segments else None
 
     def _records(self, query: Callable[[Index], Sequence[Row]]) -> _Jobs:
         def read(index: Index) -> _Jobs:
@@ -155,6 +165,7 @@ class DirectoryStore:
             for row in query(index):
                 job = self._record(row)
                 if job is None:  # moved since: ask for this one again
+                    index.look()
                     again = index.get(row.id)
                     job = self._record(again[0]) if again else None
                 if job is not None:
@@ -164,32 +175,50 @@ class DirectoryStore:
         return self._with_index(read)
 
     def _record(self, row: Row) -> AnyJob | None:
-        text = self.journal.read(row.place)
-        if text is None:
-            return None
-        job = lines.decode_job(text)
-        return job if job.id == row.id else None
+        job = self._seen.job(row.place)
+        return job if job is not None and job.id == row.id else None
 
     def _with_index(self, use: Callable[[Index], T]) -> T:
         with self._reading:
             try:
-                index = self._current_reader()
-                if index is None:
-                    with self.transaction() as tx:
-                        tx.catch_up()
-                    index = self._current_reader(checked=True)
-                assert index is not None
-                return use(index)
-            except StoreUnwritable:
-                return use(self._scanned())
-            except sqlite3.Error as err:
+                try:
+                    return use(self._caught_up())
+                except sqlite3.Error as err:
+                    if not self._rebuilt(err):
+                        raise
+                    return use(self._caught_up())
+            except (sqlite3.Error, StoreUnwritable, StoreFull):
+                # It cannot be brought up to date: slower, but all there is can be read.
                 self._drop_reader()
-                if isinstance(err, sqlite3.OperationalError) and "readonly" in str(err):
-                    return use(self._scanned())
-                raise index_error(err, self.layout.index) from err
+                return use(self._scanned())
+            finally:
+                if self._reader is not None:
+                    self._reader.rest()
 
-    def _current_reader(self, *, checked: bool = False) -> Index | None:
-        """Return the index if it knows all that the journal holds."""
+    def _caught_up(self) -> Index:
+        """Return the index, with all that the journal holds, and look at it."""
+        index = self._current_reader()
+        while index is None:
+            with self.transaction() as tx:
+                reached = tx.catch_up()
+            index = self._current_reader(reached)  # none if it was made anew meanwhile
+        return index
+
+    def _rebuilt(self, err: sqlite3.Error) -> bool:
+        """Build the index anew if the error tells that it is damaged; return if it was."""
+        from jobctl.stores.directory.index import is_damaged
+
+        self._drop_reader()
+        if not is_damaged(err):
+            return False
+        with self.transaction() as tx:
+            tx.lock()
+            tx.distrust(err)
+            tx.catch_up()
+        return True
+
+    def _current_reader(self, reached: tuple[int, int] | None = None) -> Index | None:
+        """Return the index if it has come to `reached`, or else to the journal's end."""
         from jobctl.stores.directory.fold import is_current
         from jobctl.stores.directory.index import Index
 
@@ -199,9 +228,13 @@ class DirectoryStore:
             if not self.layout.index.exists():
                 return None
             self._reader = Index(self.layout.index, self.store_id)
-        if checked or is_current(self.journal, self._reader.position()):
-            return self._reader
-        return None
+        self._reader.look()
+        position = self._reader.position()
+        if reached is None:
+            known = is_current(self._seen, position)
+        else:
+            known = position is not None and position[:2] >= reached
+        return self._reader if known else None
 
     def _scanned(self) -> Index:
         """Return an index in memory, for one who may read but not write."""
@@ -209,13 +242,12 @@ class DirectoryStore:
         from jobctl.stores.directory.index import Index
 
         version = self.version()
-        if self._snapshot != version or self._reader is None:
-            self._drop_reader()
+        if self._scan is None or self._scan_version != version:
             index = Index(None, self.store_id)
             index.reset()
-            fold_all(self.journal, index)
-            self._reader, self._snapshot = index, version
-        return self._reader
+            fold_all(self._seen, index)
+            self._scan, self._scan_version = index, version
+        return self._scan
 
     def _drop_reader(self) -> None:
         if self._reader is not None:
@@ -246,25 +278,39 @@ class DirectoryStore:
 
         return take_seat(self.layout, wait=wait)
 
+    def pulse(self, patience: float) -> Pulse:
+        """Wake the daemon, and see whether it takes note within `patience` seconds."""
+        from jobctl.stores.directory.seat import pulse
+
+        return pulse(self.layout, self.clock, patience)
+
+    def probe(self) -> None:
+        """Write, sync and remove a small file. Raises StoreError if that cannot be done."""
+        probe(self.layout)
+
     def close(self) -> None:
         """Let go of everything that is open."""
         with self._reading, self._writing:
             self._drop_reader()
+            if self._scan is not None:
+                self._scan.close()
+                self._scan = None
             if self._writer is not None:
                 self._writer.close()
                 self._writer = None
             self.journal.close()
+            self._seen.close()
             self.lock.close()
             if self._wake_fd >= 0:
                 os.close(self._wake_fd)
                 self._wake_fd = -1
 
     def _after_fork(self) -> None:
-        if self._reader is not None:
-            _inherited.append(self._reader)
+        _inherited.append(self._reader)
         if self._writer is not None:
             _inherited.append(self._writer.index)
         self.journal.close()
+        self._seen.close()
         self.lock.close()
         if self._wake_fd >= 0:
             os.close(self._wake_fd)

@@ -10,25 +10,34 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterable
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import msgspec
 
 from jobctl.core.job import Job, Status
 from jobctl.core.job import claim as claim_job
 from jobctl.core.store import AnyJob, Gate, open_gate
-from jobctl.errors import StaleJob, StoreError
+from jobctl.errors import StaleJob, StoreCorrupt, StoreError
 from jobctl.stores.directory import lines
-from jobctl.stores.directory.journal import Line, Place
+from jobctl.stores.directory.journal import REFUSED, SEGMENT_SIZE, Line, Place
 
 if TYPE_CHECKING:
-    from jobctl.stores.directory.index import Index
+    from jobctl.stores.directory.index import Index, Row
     from jobctl.stores.directory.lanes import Lanes
+    from jobctl.stores.directory.layout import Layout
     from jobctl.stores.directory.store import DirectoryStore
 
 #: An add folds a step when so many bytes of the journal are not in the index.
 _UNFOLDED = 4 << 20
 _NOWHERE = Place(0, 0, 0)
+
+
+def damaged(layout: Layout, row: Row) -> NoReturn:
+    """Say that a job's record cannot be read."""
+    raise StoreCorrupt(
+        f"the record of job {row.id} cannot be read: {layout.segment(row.place.segment)} is "
+        f"damaged at byte {row.place.offset}. The rest of the store is not affected"
+    )
 
 
 class Tombstone(msgspec.Struct, tag_field="kind", tag="tombstone", frozen=True):
@@ -83,8 +92,7 @@ class DirectoryTransaction:
         found = self.caught_up().get(job_id)
         if found is None:
             return None
-        text = self.store.journal.read(found[0].place)
-        return None if text is None else lines.decode_job(text)
+        return self.store.journal.job(found[0].place) or damaged(self.store.layout, found[0])
 
     def save(self, job: AnyJob) -> None:
         """Write the next state of a job that was read; StaleJob if it is not the next."""
@@ -152,10 +160,11 @@ class DirectoryTransaction:
             self._locked = True
             self._tail, self._size = self.store.journal.open_tail()
 
-    def catch_up(self) -> None:
+    def catch_up(self) -> tuple[int, int]:
         """Fold all that the journal holds into the index, in steps, and commit it.
 
-        The lock is given up between the steps.
+        The lock is given up between the steps. Returns the segment and the offset where the
+        index has come to.
         """
         from jobctl.stores.directory.fold import fold_step
 
@@ -168,8 +177,10 @@ class DirectoryTransaction:
                 self._follow(entries)
             self._finish_folding()
             if not more:
-                return
-            self._unlock()
+                assert self._position is not None
+                return self._position
+            self._locked = False
+            self.store.lock.release()
 
     def commit(self) -> None:
         """Make the transaction durable."""
@@ -186,20 +197,33 @@ class DirectoryTransaction:
             return
         assert self.index is not None
         try:
-            self._refuse(
-                self.index.fold(list(zip(entries, places[: len(entries)], strict=True)))
+            news, refused = self.index.fold(
+                list(zip(entries, places[: len(entries)], strict=True))
             )
-            self._follow(entries)
+            for place, text in zip(places, texts, strict=True):
+                if place in refused:
+                    self.store.journal.quarantine(Line(place, text), REFUSED)
+            self._follow(news)
             self._keep(places[-1], texts[-1])
-        except sqlite3.Error:
-            self._forget_index()  # the lines are durable: the next one folds them in
+        except sqlite3.Error as err:
+            self.distrust(err)  # the lines are durable: the next one folds them in
 
     def end(self) -> None:
         """Leave no trace of an unfinished transaction, and let the next one write."""
-        if self._folding:
-            self._forget_index()
-        self._unlock()
-        self._reset()
+        try:
+            if self._folding:
+                self._forget_index()
+        finally:
+            self._reset()
+            self.store.lock.release()
+
+    def distrust(self, err: sqlite3.Error) -> None:
+        """Close the index after an error, and remove it if that is what is wrong."""
+        from jobctl.stores.directory.index import is_damaged, remove
+
+        self._forget_index()
+        if self._locked and is_damaged(err):
+            remove(self.store.layout.index)
 
     def append_raw(self, record: dict[str, Any]) -> None:
         """Write a line of the store's own housekeeping."""
@@ -238,12 +262,13 @@ class DirectoryTransaction:
         if row.id in self._own:
             job = self._own[row.id]
         else:
-            text = self.store.journal.read(row.place)
-            if text is None:
+            job = self.store.journal.job(row.place)
+            if job is None or job.id != row.id:
                 # One bad record never stops the store: it leaves the index and the rest go on.
+                bad = Line(row.place, self.store.journal.read_raw(row.place))
+                self.store.journal.quarantine(bad, f"the record of job {row.id} is damaged")
                 self.index.drop(row)
                 return None
-            job = lines.decode_job(text)
         return job if job is not None and job.status is Status.PENDING else None
 
     def _number(self) -> None:
@@ -302,28 +327,26 @@ class DirectoryTransaction:
         return index
 
     def _open_index(self) -> Index:
-        from jobctl.stores.directory.index import Index, remove
+        from jobctl.stores.directory.index import is_damaged
 
-        store = self.store
         if self.index is not None and self.index.replaced():
             self._forget_index()
-        for last in (False, True):
-            try:
-                if self.index is None:
-                    self.index = Index(store.layout.index, store.store_id)
-                self.index.begin()
-                self.index.position()
-                return self.index
-            except sqlite3.OperationalError:
-                self._forget_index()
-                raise  # busy, full, read-only: the file itself is not to blame
-            except sqlite3.DatabaseError:
-                # Damaged, or no index at all. The write lock is held: it may be built anew.
-                self._forget_index()
-                if last:
-                    raise
-                remove(store.layout.index)
-        raise AssertionError
+        try:
+            return self._opened()
+        except sqlite3.Error as err:
+            self.distrust(err)
+            if not is_damaged(err):
+                raise
+            return self._opened()  # anew
+
+    def _opened(self) -> Index:
+        from jobctl.stores.directory.index import Index
+
+        if self.index is None:
+            self.index = Index(self.store.layout.index, self.store.store_id)
+        self.index.begin()
+        self.index.position()
+        return self.index
 
     def _finish_folding(self) -> None:
         assert self.index is not None
@@ -364,10 +387,9 @@ class DirectoryTransaction:
                 self._lanes.follow(entry)
 
     def _fold_if_far_behind(self) -> None:
-        from_segment, from_offset = self.store.lock.folded
-        if (self._tail, self._size) > (from_segment, from_offset + _UNFOLDED) or (
-            from_segment < self._tail and self._size > _UNFOLDED
-        ):
+        segment, offset = self.store.lock.folded
+        behind = (self._tail - max(segment, 1)) * SEGMENT_SIZE + self._size - offset
+        if behind > _UNFOLDED:
             from jobctl.stores.directory.fold import fold_step
 
             try:
@@ -375,13 +397,10 @@ class DirectoryTransaction:
                 _, entries = fold_step(self.store.journal, index)
                 self._follow(entries)
                 self._finish_folding()
-            except (sqlite3.Error, StoreError):
+            except sqlite3.Error as err:
+                self.distrust(err)
+            except StoreError:
                 self._forget_index()
-
-    def _refuse(self, refused: list[tuple[Any, Place]]) -> None:
-        for _, place in refused:
-            text = self.store.journal.read(place) or b""
-            self.store.journal.quarantine(Line(place, text), "a second add of a known id")
 
     def _forget_index(self) -> None:
         self._folding = False
@@ -389,13 +408,10 @@ class DirectoryTransaction:
         if self._lanes is not None:
             self._lanes.reset()
         if self.index is not None:
+            index, self.index = self.index, None
             try:
-                self.index.rollback()
+                index.rollback()
+            except sqlite3.Error:
+                pass  # closing it has the same effect
             finally:
-                self.index.close()
-                self.index = None
-
-    def _unlock(self) -> None:
-        if self._locked:
-            self._locked = False
-            self.store.lock.release()
+                index.close()

@@ -1,0 +1,87 @@
+"""Whether jobs are being run: asked by a monitor, answered with reasons."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime
+
+import msgspec
+
+from jobctl.core.store import Store
+from jobctl.core.units import human_duration
+from jobctl.errors import StoreError
+
+#: Seconds that a job may be due before that is a bad sign.
+MAX_WAIT = 3600.0
+#: Seconds within which the daemon's loop takes note of a wake-up, unless it is stuck.
+PATIENCE = 5.0
+
+
+class Check(msgspec.Struct, frozen=True):
+    """One thing that was looked at."""
+
+    name: str
+    ok: bool
+    message: str
+
+
+class Health(msgspec.Struct, frozen=True):
+    """All of them."""
+
+    healthy: bool
+    checks: list[Check]
+
+    @classmethod
+    def of(cls, *checks: Check) -> Health:
+        """Return what some checks amount to."""
+        return cls(all(check.ok for check in checks), list(checks))
+
+
+def examine(
+    store: Store, now: datetime, *, max_wait: float = MAX_WAIT, patience: float = PATIENCE
+) -> Health:
+    """Look at the daemon, its loop, the disk, and the job that has been due for longest.
+
+    `max_wait` and `patience` are seconds. What the store refuses is a finding, not an error.
+    """
+    try:
+        daemon = list(_daemon(store, patience))
+    except StoreError as err:
+        daemon = [Check("daemon", False, str(err))]
+    return Health.of(*daemon, _disk(store), _oldest(store, now, max_wait))
+
+
+def _daemon(store: Store, patience: float) -> Iterator[Check]:
+    pulse = store.pulse(patience)
+    if pulse.pid is None:
+        yield Check("daemon", False, "no daemon runs: start `jobctl run`")
+        return
+    who = f"process {pulse.pid}" if pulse.pid else "a process that cannot be named"
+    yield Check("daemon", True, f"{who} is the daemon")
+    if pulse.moving:
+        yield Check("loop", True, "the daemon answers")
+    else:
+        wait = human_duration(patience)
+        why = f"the daemon did not answer within {wait}: it is starting, stuck or stopped"
+        yield Check("loop", False, why)
+
+
+def _disk(store: Store) -> Check:
+    try:
+        store.probe()
+    except StoreError as err:
+        return Check("disk", False, str(err))
+    return Check("disk", True, "the store can be written")
+
+
+def _oldest(store: Store, now: datetime, max_wait: float) -> Check:
+    try:
+        job = store.oldest_due(now)
+    except StoreError as err:
+        return Check("oldest", False, str(err))
+    if job is None:
+        return Check("oldest", True, "no job is due")
+    waited = max(0.0, (now - max(job.created_at, job.run_at or job.created_at)).total_seconds())
+    most = human_duration(max_wait)
+    message = f"{job.name} {job.id} has been due for {human_duration(waited)} (at most {most})"
+    return Check("oldest", waited <= max_wait, message)

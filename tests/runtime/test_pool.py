@@ -1,0 +1,282 @@
+"""The pool, with a server that starts no processes and a clock that is told the time."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+
+from jobctl.core.job import Ending, Options, Outcome
+from jobctl.runtime.channel import Channel, Exited, Report, Task, decode_task
+from jobctl.runtime.pool import IDLE, LONGEST_PAUSE, Pool
+from jobctl.runtime.server import Server
+from jobctl.runtime.slots import Slots
+from jobctl.runtime.worker import STOP_SIGNAL
+from tests.helpers import NOON, FakeClock, make_job
+
+
+class FakeServer:
+    """Keeps the sockets that it is sent, as the workers would."""
+
+    def __init__(self) -> None:
+        self.workers: dict[int, Channel] = {}
+        self.forks = 0
+        self.signals: list[tuple[int, int]] = []
+
+    def fork(self, slot: int, fd: int) -> None:
+        self.forks += 1
+        if slot in self.workers:
+            self.workers[slot].close()
+        self.workers[slot] = Channel(socket.socket(fileno=os.dup(fd)))
+
+    def kill(self, pid: int) -> None:
+        self.signals.append((pid, signal.SIGKILL))
+
+    def signal(self, pid: int, number: int) -> None:
+        self.signals.append((pid, number))
+
+
+class Bench:
+    """A pool and all that it is connected to."""
+
+    def __init__(self, slots: Slots, clock: FakeClock, concurrency: int) -> None:
+        self.server, self.slots, self.clock = FakeServer(), slots, clock
+        self.settled: list[tuple[str, Outcome]] = []
+        self.pool = Pool(
+            cast(Server, self.server),
+            slots,
+            concurrency=concurrency,
+            kill_after=5.0,
+            settle=lambda job, ending, _: self.settled.append((job.id, ending.outcome)),
+            watch=lambda *_: None,
+            forget=lambda *_: None,
+            now=clock.now,
+            monotonic=clock.monotonic,
+        )
+
+    def give(self, *job_ids: str, timeout: float | None = None) -> None:
+        for job_id in job_ids:
+            self.pool.give(make_job(job_id), Options(timeout=timeout))
+
+    def fork(self, slot: int = 0) -> None:
+        self.pool.forked(slot, 100 + slot)
+
+    def take(self, slot: int = 0) -> Task | None:
+        """Read a task, as the worker does."""
+        try:
+            received = self.server.workers[slot].receive(socket.MSG_DONTWAIT)
+        except BlockingIOError:
+            return None
+        return None if received is None else decode_task(received[0])
+
+    def begin(self, slot: int = 0) -> str:
+        task = self.take(slot)
+        assert task is not None
+        self.slots.begin(slot, task.job.id, self.clock.monotonic())
+        return task.job.id
+
+    def report(self, job_id: str, slot: int = 0, seconds: float = 0.0) -> None:
+        ending = Ending(Outcome.COMPLETED, NOON)
+        self.server.workers[slot].send(Report(job_id, ending, None, seconds))
+        self.pool.read(self.pool._workers[slot])
+
+    def die(self, slot: int = 0, status: int = 9) -> None:
+        self.pool.exited(Exited(100 + slot, status, 0, NOON))
+
+    def close(self) -> None:
+        self.pool.close()
+        for channel in self.server.workers.values():
+            channel.close()
+
+
+@pytest.fixture
+def make(tmp_path: Path, clock: FakeClock) -> Iterator[Any]:
+    made: list[Bench] = []
+
+    def bench(concurrency: int = 1) -> Bench:
+        fd = Slots.create(tmp_path / "slots", 4)
+        made.append(Bench(Slots(fd, 4), clock, concurrency))
+        os.close(fd)
+        return made[-1]
+
+    yield bench
+    for one in made:
+        one.close()
+
+
+def test_unknown_names_get_a_worker_each_and_wait_when_there_is_none(make: Any) -> None:
+    bench = make(2)
+    bench.give("a", "b", "c")
+    assert bench.server.forks == 2
+    assert (bench.begin(0), bench.begin(1), bench.take(0)) == ("a", "b", None)
+    bench.report("a", 0, seconds=1)
+    assert bench.begin(0) == "c"
+
+
+def test_short_jobs_share_and_are_taken_back_from_behind_a_long_one(make: Any) -> None:
+    bench = make(2)
+    bench.pool.durations.note("work", 0.0001)
+    bench.give("a")
+    bench.fork(0)
+    assert bench.begin(0) == "a"
+    bench.give("b")
+    assert bench.begin(1) == "b"
+    bench.give("c", "d")
+    bench.report("b", 1)
+    assert [len(worker.given) for worker in bench.pool._workers.values()] == [2, 1]
+    bench.clock.advance(0.1)
+    assert bench.begin(1) in ("c", "d")
+    bench.pool.tick()
+    assert set(bench.pool._workers[0].given) == {"a"}
+    assert set(bench.pool._workers[1].given) == {"c", "d"}
+    bench.give("e")  # nor is anything more put behind a
+    assert set(bench.pool._workers[1].given) == {"c", "d", "e"}
+
+
+def test_a_death_charges_what_was_begun_alone_and_a_result_wins(make: Any) -> None:
+    bench = make()
+    bench.pool.durations.note("work", 0.0001)
+    bench.give("a", "b", "c")
+    bench.fork()
+    bench.begin()
+    channel = bench.server.workers[0]
+    channel.send(Report("a", Ending(Outcome.COMPLETED, NOON), None, 0.0))
+    bench.begin()
+    bench.die()
+    assert bench.settled == [("a", Outcome.COMPLETED), ("b", Outcome.CRASHED)]
+    assert bench.server.forks == 2  # for c, which nobody has read
+    assert bench.begin() == "c"
+
+
+def test_a_worker_that_read_a_job_and_did_not_begin_gives_it_back(make: Any) -> None:
+    bench = make()
+    bench.give("a")
+    bench.fork()
+    bench.take()
+    bench.die()
+    assert bench.settled == [("a", Outcome.RELEASED)]
+
+
+def test_the_kill_comes_kill_after_the_timeout(make: Any) -> None:
+    bench = make()
+    bench.give("a", timeout=2.0)
+    bench.fork()
+    bench.begin()
+    assert bench.pool.tick() == pytest.approx(7.0)
+    bench.clock.advance(6.9)
+    bench.pool.tick()
+    assert bench.server.signals == []
+    bench.clock.advance(0.2)
+    bench.pool.tick()
+    bench.pool.tick()
+    assert bench.server.signals == [(100, signal.SIGKILL)]
+    bench.die()
+    assert bench.settled == [("a", Outcome.TIMEOUT)]
+
+
+def test_an_earlier_run_of_the_same_job_does_not_count(make: Any) -> None:
+    bench = make()
+    bench.give("a", timeout=2.0)
+    bench.fork()
+    bench.begin()
+    bench.pool.cancel("a")
+    bench.report("a", seconds=3)
+    bench.clock.advance(60)
+    bench.give("a", timeout=2.0)
+    bench.pool.tick()
+    assert bench.server.signals == [(100, STOP_SIGNAL)]  # that of the cancel, and no kill
+    assert bench.slots.to_stop(0) == ""
+    bench.die()
+    assert bench.settled == [("a", Outcome.COMPLETED)]  # unread, so it is handed out again
+
+
+def test_a_cancel_before_the_worker_is_known_is_in_its_slot(make: Any) -> None:
+    bench = make()
+    bench.give("a")
+    bench.pool.cancel("a")
+    assert bench.slots.to_stop(0) == "a"
+    bench.fork()
+    bench.begin()
+    bench.clock.advance(6)
+    bench.pool.tick()
+    bench.die()
+    assert bench.settled == [("a", Outcome.CANCELLED)]
+
+
+def test_workers_that_end_before_they_begin_are_not_started_in_a_loop(make: Any) -> None:
+    bench = make()
+    bench.give("a")
+    for tries in range(1, 12):
+        assert bench.server.forks == tries
+        bench.fork()
+        bench.die(status=256)
+        assert bench.server.forks == tries
+        wait = bench.pool.tick()
+        assert wait is not None
+        assert 0 < wait <= LONGEST_PAUSE
+        bench.clock.advance(wait + 0.001)
+        bench.pool.tick()
+    assert wait == LONGEST_PAUSE
+    assert bench.begin() == "a"
+    assert bench.settled == []
+
+
+def test_a_worker_that_cannot_be_forked_is_tried_again(make: Any) -> None:
+    bench = make()
+    bench.give("a")
+    bench.pool.unforked(0)
+    assert bench.server.forks == 1
+    bench.clock.advance(1)
+    bench.pool.tick()
+    assert bench.server.forks == 2
+    assert bench.settled == []
+
+
+def test_junk_from_a_worker_kills_it(make: Any) -> None:
+    bench = make()
+    bench.give("a")
+    bench.fork()
+    bench.begin()
+    for junk in (b"not a message", b"\1", b"\0"):
+        bench.server.workers[0].sock.send(junk)
+        bench.pool.read(bench.pool._workers[0])
+    assert bench.server.signals == [(100, signal.SIGKILL)] * 3
+    bench.die()
+    assert bench.settled == [("a", Outcome.CRASHED)]
+
+
+def test_idle_workers_leave_but_the_last(make: Any) -> None:
+    bench = make(3)
+    bench.give("a", "b", "c")
+    for slot, job_id in enumerate("abc"):
+        bench.fork(slot)
+        bench.begin(slot)
+        bench.report(job_id, slot, seconds=1)
+    bench.clock.advance(IDLE + 1)
+    bench.pool.tick()
+    assert sorted(worker.leaving for worker in bench.pool._workers.values()) == [
+        False,
+        True,
+        True,
+    ]
+    assert not bench.pool.busy
+
+
+def test_a_stop_gives_back_what_has_not_begun_and_kills_the_rest(make: Any) -> None:
+    bench = make()
+    bench.pool.durations.note("work", 0.0001)
+    bench.give("a", "b")
+    bench.fork()
+    bench.begin()
+    bench.pool.release_waiting()
+    assert bench.settled == [("b", Outcome.RELEASED)]
+    bench.pool.release_running()
+    assert bench.server.signals == [(100, signal.SIGKILL)]
+    bench.die()
+    assert bench.settled[1:] == [("a", Outcome.RELEASED)]
+    assert not bench.pool.busy

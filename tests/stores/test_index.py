@@ -1,0 +1,241 @@
+"""The index may be lost, damaged, old or foreign: the journal says what is true."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import sqlite3
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from jobctl.core.job import Status
+from jobctl.errors import StoreError
+from jobctl.stores.directory.index import Index
+from jobctl.stores.directory.store import DirectoryStore
+from tests.helpers import after, claim, ids, make_job, put
+from tests.stores.tools import claim_order, drop_index, live_a_little, picture, rebuilt
+
+
+def _copy(source: Path, target: Path) -> None:
+    drop_index(target)
+    for suffix in ("", "-wal", "-shm"):
+        if Path(f"{source}/index.sqlite{suffix}").exists():
+            shutil.copy(f"{source}/index.sqlite{suffix}", f"{target}/index.sqlite{suffix}")
+
+
+def _empty(path: Path) -> None:
+    drop_index(path)
+    (path / "index.sqlite").write_bytes(b"")
+
+
+def _garbage(path: Path) -> None:
+    drop_index(path)
+    (path / "index.sqlite").write_bytes(os.urandom(20_000))
+
+
+def _overwritten(path: Path) -> None:
+    drop_index(path)
+    shutil.copy(path.parent / "closed.sqlite", path / "index.sqlite")
+    with (path / "index.sqlite").open("r+b") as file:
+        file.seek(4096)
+        file.write(b"\xa5" * (os.stat(path / "index.sqlite").st_size - 4096))
+
+
+def _other(path: Path) -> None:
+    other = DirectoryStore(path.parent / "other")
+    put(other, *(make_job(f"x{n}") for n in range(30)))
+    other.stats()
+    other.close()
+    _copy(path.parent / "other", path)
+
+
+def _old(path: Path) -> None:
+    _copy(path.parent / "old", path)
+
+
+def _no_table(path: Path) -> None:
+    db = sqlite3.connect(path / "index.sqlite")
+    db.execute("DROP INDEX best")
+    db.execute("DROP TABLE counters")
+    db.commit()
+    db.close()
+
+
+DAMAGES: list[Callable[[Path], None]] = [
+    drop_index,
+    _empty,
+    _garbage,
+    _overwritten,
+    _other,
+    _old,
+    _no_table,
+]
+
+
+@pytest.mark.parametrize("damage", DAMAGES, ids=lambda f: f.__name__.strip("_"))
+@pytest.mark.parametrize("warm", [True, False], ids=["open store", "new process"])
+@pytest.mark.parametrize("first", ["read", "claim"])
+def test_a_damaged_index(
+    damage: Callable[[Path], None], warm: bool, first: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "store"
+    store = DirectoryStore(path)
+    put(store, *(make_job(f"early{n}") for n in range(3)))
+    store.stats()
+    store.close()
+    shutil.copytree(path, tmp_path / "old")
+    store = DirectoryStore(path)
+    live_a_little(store)
+    before = picture(store)
+    store.close()
+    shutil.copy(path / "index.sqlite", tmp_path / "closed.sqlite")
+    store = DirectoryStore(path)
+    if warm:
+        claim(store, 0)
+        assert picture(store) == before
+    damage(path)
+    if first == "claim":
+        try:
+            claim(store, 0)
+        except StoreError:
+            claim(store, 0)  # what is found damaged half-way is only built anew by the next
+    assert picture(store) == before
+    put(store, make_job("after"))
+    assert store.list(limit=1)[0].id == "after"
+    store.close()
+    assert rebuilt(path)["jobs"][1:] == before["jobs"]
+
+
+def test_an_index_ahead_of_its_journal_is_made_anew(tmp_path: Path) -> None:
+    path, old = tmp_path / "store", tmp_path / "old"
+    store = DirectoryStore(path)
+    put(store, make_job("a"))
+    store.stats()
+    shutil.copytree(path / "journal", old)
+    put(store, make_job("b"), make_job("c"))
+    assert store.stats().pending == 3
+    store.close()
+    shutil.rmtree(path / "journal")
+    shutil.copytree(old, path / "journal")
+    store = DirectoryStore(path)
+    assert ids(store.list()) == ["a"]
+    assert store.stats().pending == 1
+    put(store, make_job("d"))
+    assert ids(store.list()) == ["d", "a"]
+    store.close()
+
+
+def test_a_new_index_claims_in_the_same_order(tmp_path: Path) -> None:
+    path = tmp_path / "store"
+    store = DirectoryStore(path)
+    live_a_little(store)
+    claim(store, 1, after(40))  # some delayed ones have become ready, in the old index only
+    before = picture(store)
+    store.close()
+    for name in ("kept", "anew"):
+        shutil.copytree(path, tmp_path / name)
+    anew = rebuilt(tmp_path / "anew")
+    # Those that were due become ready again with the next claim.
+    assert {**anew, "next": None} == {**before, "next": None}
+    order = claim_order(tmp_path / "kept")
+    assert len(order) > 5
+    assert claim_order(tmp_path / "anew") == order
+
+
+def test_readers_go_on_while_the_index_is_made_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("jobctl.stores.directory.fold.STEP", 50)
+    path = tmp_path / "store"
+    store = DirectoryStore(path)
+    for n in range(10):
+        put(store, *(make_job(f"j{n}-{k}") for k in range(40)))
+    faults: list[object] = []
+    ended = threading.Event()
+
+    def read() -> None:
+        own = DirectoryStore(path)
+        while not ended.is_set():
+            try:
+                assert own.stats().pending == 400
+                assert len(own.list(limit=1000)) == 400
+            except Exception as err:
+                faults.append(err)
+                break
+        own.close()
+
+    readers = [threading.Thread(target=read) for _ in range(3)]
+    for reader in readers:
+        reader.start()
+    with store.transaction() as tx:
+        tx.lock()  # the index is only deleted under the write lock
+        drop_index(path)
+    for _ in range(3):
+        assert store.stats().pending == 400
+        with store.transaction() as tx:
+            tx.lock()
+            drop_index(path)
+    ended.set()
+    for reader in readers:
+        reader.join()
+    assert not faults
+    store.close()
+
+
+def test_two_jobs_never_share_a_seq(tmp_path: Path) -> None:
+    from tests.stores.tools import line, quarantined, segment
+
+    path = tmp_path / "store"
+    store = DirectoryStore(path)
+    put(store, make_job("a"))
+    [job] = store.list()
+    foreign = line(make_job("foreign", seq=job.seq))
+    with segment(path).open("ab") as file:
+        file.write(foreign)
+    put(store, make_job("b"))
+    assert ids(store.list()) == ["b", "a"]
+    assert quarantined(path) == foreign
+    store.close()
+    assert ids(rebuilt(path)["jobs"]) == ["b", "a"]
+
+
+def test_each_statement_uses_the_index_that_it_names(tmp_path: Path) -> None:
+    """Left to itself the planner sorts a million rows for a claim of ten."""
+    index = Index(None, "id")
+    index.reset()
+    said: list[str] = []
+    db = index._db
+    db.set_trace_callback(said.append)
+    index.promote(1)
+    index.stopping()
+    index.next_due()
+    index.next_lane("", "")
+    index.best("n", "k", (0, 0, 0), 10)
+    index.oldest("n", "k", 10)
+    index.by_seq(1)
+    index.get("a")
+    index.find("a", 10)
+    for status in (None, Status.PENDING):
+        for name in (None, "n"):
+            index.newest(status, name, 10, 5)
+    index.finished(Status.FAILED, 5, 10)
+    index.live_bytes(1)
+    db.set_trace_callback(None)
+    statements = [text for text in said if text.startswith(("SELECT", "UPDATE"))]
+    assert len(statements) > 14
+    for text in statements:
+        plan = [row[3] for row in db.execute(f"EXPLAIN QUERY PLAN {text}")]
+        assert not [step for step in plan if "TEMP B-TREE" in step], (text, plan)
+        named = re.findall(r"INDEXED BY (\w+)", text.replace("NOT INDEXED", ""))
+        for name in named:
+            assert [s for s in plan if f"INDEX {name}" in s], (text, plan)
+        if not named and "NOT INDEXED" not in text and "counters" not in text:
+            assert [s for s in plan if s.startswith("SEARCH")], (text, plan)
+    source = Path("jobctl/stores/directory/index.py").read_text()
+    seen = set(re.findall(r"INDEXED BY (\w+)", " ".join(statements)))
+    assert set(re.findall(r"INDEXED BY (\w+)", source)) == seen
+    index.close()
