@@ -90,7 +90,8 @@ def drain_round(folder: Path, count: int) -> JSON:
 def cli_round(folder: Path, count: int) -> JSON:
     """Measure `jobctl add` and the import of typer in turns."""
     base = [sys.executable, "-c", "import typer"]
-    ours = [sys.executable, "-m", "jobctl", "add", "noop", "a=1", "--store", str(folder / "cli")]
+    store = str(folder / "cli")
+    ours = [sys.executable, "-m", "jobctl", "add", "noop", "a=1", "--store", store]
     pairs = []
     for _ in range(count):
         pairs.append(

@@ -63,4 +63,9 @@ def test_run_hands_its_flags_over(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> 
     assert cli("run", *flags, "--standby", "--process", "n=m:f").code == 5
     [(config, given)] = calls
     assert (config.run.concurrency, config.run.handlers) == (3, ("a", "b.py"))
-    assert given == {"burst": True, "standby": True, "processes": ["n=m:f"]}
+    assert given == {
+        "burst": True,
+        "standby": True,
+        "processes": ["n=m:f"],
+        "stop_on_eof": False,
+    }

@@ -73,6 +73,8 @@ def test_oldest_due(store: Store) -> None:
     urgent = make_job("urgent", created_at=after(50), priority=9)
     put(store, urgent)
     assert oldest(50) == "at-five"
+    put(store, make_job("at-one", run_at=after(1)))
+    assert oldest(50) == "at-one"
 
 
 def test_what_runs_or_ended_is_not_due(store: Store) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 from jobctl.core.limits import Limit, Limits
 
 NOW = 1_000_000.0
@@ -39,7 +41,7 @@ def test_a_rate_is_smooth() -> None:
             began.append(now)
         now += 0.05
     assert len(began) in (10, 11)
-    assert min(b - a for a, b in zip(began, began[1:], strict=False)) >= 0.6 - 1e-6
+    assert min(b - a for a, b in pairwise(began)) >= 0.6 - 1e-6
 
 
 def test_a_rate_is_no_burst_after_a_pause() -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from datetime import date, datetime, timedelta
 
 import pytest
 
@@ -114,6 +116,30 @@ def test_days(text: str, want: list[str]) -> None:
 )
 def test_what_counts_as_a_wildcard(text: str, wildcard: bool) -> None:
     assert parse(text).wildcard is wildcard
+
+
+def test_seven_is_sunday_and_adds_no_eighth_day() -> None:
+    assert parse("0 3 * * 0-7").days == parse("0 3 * * *").days
+    assert parse("0 3 * * 0,7").days == parse("0 3 * * 0").days
+
+
+def test_threads_do_not_disturb_each_other() -> None:
+    cron = parse("0 3 * * TUE#2")
+    want = {}
+    for day in range(730_000, 730_600):
+        start = date.fromordinal(day)
+        want[start] = next(
+            found
+            for found in (start + timedelta(days=n) for n in range(60))
+            if found.weekday() == 1 and 8 <= found.day <= 14
+        )
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        with ThreadPoolExecutor(4) as pool:
+            assert dict(zip(want, pool.map(cron.days.first, want), strict=True)) == want
+    finally:
+        sys.setswitchinterval(before)
 
 
 def test_blanks_do_not_matter() -> None:

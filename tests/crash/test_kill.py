@@ -76,7 +76,8 @@ class Victims:
         target = self.process.pid
         if which != "daemon":
             try:
-                members = json.loads((self.folder / ".jobctl/family.json").read_text())["members"]
+                text = (self.folder / ".jobctl/family.json").read_text()
+                members = json.loads(text)["members"]
             except (OSError, ValueError):
                 return
             chosen = members[:1] if which == "server" else members[1:]

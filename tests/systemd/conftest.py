@@ -51,8 +51,12 @@ After=basic.target
 SERVICE = """\
 [Unit]
 After=basic.target
+# If nobody is left to switch it off, the machine ends by itself.
+SuccessAction=exit-force
+FailureAction=exit-force
 [Service]
 Type=oneshot
+TimeoutStartSec=90
 Environment=PYTHONPATH={repository}
 Environment=PYTHONDONTWRITEBYTECODE=1
 ExecStart="{python}" "{inside}" {boot} "{python}" "{app}"
@@ -103,7 +107,10 @@ class Machine:
             for pid in children.read_text().split() if process.poll() is None else ():
                 os.kill(int(pid), signal.SIGKILL)
             process.wait(timeout=10)
-        assert facts.exists(), f"the machine did not work: see {out.name}"
+        said = (self._folder / f"{name}.out").read_text(errors="replace")
+        if not facts.exists() and "running in system mode" not in said:
+            pytest.skip(f"systemd-nspawn cannot boot a machine here: {said[-300:].strip()}")
+        assert facts.exists(), f"the machine ended before its time: {said[-4000:]}"
         return json.loads(facts.read_text())
 
 
@@ -114,7 +121,8 @@ def machine(tmp_path: Path) -> Iterator[Machine]:
     if why:
         pytest.skip(why)
     mount = ("mount", "-t", "tmpfs", "tmpfs", str(tmp_path))
-    subprocess.run(mount, check=True)
+    if subprocess.run(mount, capture_output=True).returncode:
+        pytest.skip("nothing can be mounted here")
     try:
         for name in ("upper", "work", "root"):
             (tmp_path / name).mkdir()

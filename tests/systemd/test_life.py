@@ -8,7 +8,7 @@ import pytest
 
 from tests.systemd.conftest import UID, Machine
 
-pytestmark = [pytest.mark.systemd, pytest.mark.root]
+pytestmark = [pytest.mark.systemd, pytest.mark.root, pytest.mark.slow]
 
 
 def _messages(facts: Any, priority: str) -> list[str]:
