@@ -28,6 +28,8 @@ from jobctl.stores.directory.layout import (
 SEGMENT_SIZE = 64 << 20
 _CHUNK = 1 << 20
 _MAX_OPEN = 32
+#: Nanoseconds that are longer than any tick of a kernel's clock for files.
+_TICKS = 100_000_000
 #: Why a line does not count although it is whole.
 REFUSED = "a second add of a known id, or an older state of a job"
 _SEGMENT = re.compile(r"([0-9]{8,})\.jsonl")
@@ -58,6 +60,7 @@ class Journal:
         self._fd = -1
         self._readers: dict[int, int] = {}
         self._ends: dict[int, int] = {}  # of segments that are followed by another one
+        self._seen: tuple[int, int] | None = None  # the folder as it was when last looked at
 
     # -- writing, under the lock -------------------------------------------------------
 
@@ -116,6 +119,9 @@ class Journal:
         self._forget(segment)
 
     def _find_tail(self) -> None:
+        stamp = self._folder_stamp()
+        if stamp == self._seen and self._tail:
+            return  # no name in the folder has changed: one look instead of four
         number = self._tail
         if number and not self._same_file():
             number = 0
@@ -129,6 +135,14 @@ class Journal:
             self._create(1, None)
         elif number != self._tail:
             self._open(number)
+        # Two changes within one tick of the kernel's clock leave the same time behind, so a
+        # time is trusted only when the tail was written a while after it.
+        written = os.fstat(self._fd).st_mtime_ns
+        self._seen = stamp if written > stamp[1] + _TICKS else None
+
+    def _folder_stamp(self) -> tuple[int, int]:
+        folder = os.stat(self._layout.journal)
+        return folder.st_ino, folder.st_mtime_ns
 
     def _same_file(self) -> bool:
         try:
