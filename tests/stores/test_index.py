@@ -210,7 +210,7 @@ def test_each_statement_uses_the_index_that_it_names(tmp_path: Path) -> None:
     said: list[str] = []
     db = index._db
     db.set_trace_callback(said.append)
-    index.promote(1)
+    index.promote(1, 9)
     index.stopping()
     index.next_due()
     index.next_lane("", "")

@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 
 from jobctl.core.job import Status
 from jobctl.stores.directory.journal import Place
+from jobctl.stores.directory.layout import store_error
 
 #: Raised with every change of the schema: an index of another version is built anew.
 VERSION = 1
@@ -113,17 +114,27 @@ def is_damaged(err: sqlite3.Error) -> bool:
     )
 
 
+def _present(path: Path) -> int:
+    """Return the inode of the file; make it, empty, if it is not there."""
+    while True:
+        try:
+            return path.stat().st_ino
+        except FileNotFoundError:
+            # SQLite would make it 0644; -wal and -shm follow the mode of the file.
+            try:
+                os.close(os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600))
+            except OSError as err:
+                raise store_error(err, path) from err
+
+
 class Index:
     """One connection to the index. A `path` of None keeps it in memory."""
 
     def __init__(self, path: Path | None, store_id: str) -> None:
         self._path = path
         self._store_id = store_id
-        if path is not None and not path.exists():
-            # SQLite would make it 0644; -wal and -shm follow the mode of the file.
-            os.close(os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600))
         # Asked before it is opened: if it is replaced in between, it is opened once more.
-        self._inode = path.stat().st_ino if path else 0
+        self._inode = _present(path) if path else 0
         self._db = sqlite3.connect(
             path or ":memory:", timeout=30, isolation_level=None, check_same_thread=False
         )
@@ -289,7 +300,7 @@ class Index:
 
     # -- what claims need --------------------------------------------------------------
 
-    def promote(self, now: int, limit: int = 1000) -> list[tuple[str, str, int, int, int]]:
+    def promote(self, now: int, limit: int) -> list[tuple[str, str, int, int, int]]:
         """Make delayed jobs ready that are due; return their lanes and orders."""
         return self.execute(
             "UPDATE jobs SET ready=1 WHERE seq IN (SELECT seq FROM jobs INDEXED BY waiting "

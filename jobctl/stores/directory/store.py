@@ -27,6 +27,11 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+_NESTED = (
+    "a transaction of this store is open in this thread: read through it (tx.get), or end "
+    "it first"
+)
+
 # Inside the class, `list` is the method.
 _Jobs = list[AnyJob]
 _open_stores: weakref.WeakSet[DirectoryStore] = weakref.WeakSet()
@@ -57,6 +62,7 @@ class DirectoryStore:
         self._seen = Journal(self.layout, self.store_id)  # the readers' own descriptors
         self._writing = threading.Lock()
         self._reading = threading.RLock()
+        self._writing_thread = 0  # whose transaction is open
         self._writer: DirectoryTransaction | None = None
         self._reader: Index | None = None
         self._scan: Index | None = None  # in memory, for who may not write
@@ -70,7 +76,10 @@ class DirectoryStore:
     @contextmanager
     def transaction(self) -> Iterator[DirectoryTransaction]:
         """Open a transaction; it takes the write lock when it first needs it."""
+        if self._in_transaction():
+            raise RuntimeError(_NESTED)
         with self._writing:
+            self._writing_thread = threading.get_ident()
             if self._writer is None:
                 self._writer = DirectoryTransaction(self)
             tx = self._writer
@@ -81,7 +90,12 @@ class DirectoryStore:
                 tx.distrust(err)
                 raise index_error(err, self.layout.index) from err
             finally:
+                self._writing_thread = 0
                 tx.end()
+
+    def _in_transaction(self) -> bool:
+        """Return whether this thread has a transaction open: it must not wait for itself."""
+        return self._writing_thread == threading.get_ident()
 
     def maintain(self) -> bool:
         """Compact a step of the oldest segment if it holds mostly what no longer counts."""
@@ -179,7 +193,10 @@ class DirectoryStore:
         return job if job is not None and job.id == row.id else None
 
     def _with_index(self, use: Callable[[Index], T]) -> T:
-        with self._reading:
+        # Who reads within his own transaction may meet a reader that waits for its end.
+        if not self._reading.acquire(timeout=1.0 if self._in_transaction() else -1):
+            raise RuntimeError(_NESTED)
+        try:
             try:
                 try:
                     return use(self._caught_up())
@@ -194,6 +211,8 @@ class DirectoryStore:
             finally:
                 if self._reader is not None:
                     self._reader.rest()
+        finally:
+            self._reading.release()
 
     def _caught_up(self) -> Index:
         """Return the index, with all that the journal holds, and look at it."""

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
 #: An add folds a step when so many bytes of the journal are not in the index.
 _UNFOLDED = 4 << 20
+#: Delayed jobs that become claimable at a time.
+PROMOTED = 1000
 _NOWHERE = Place(0, 0, 0)
 
 
@@ -122,8 +124,13 @@ class DirectoryTransaction:
             for job in self._fresh:
                 lanes.follow(job)
             self._fresh = []
-        for name, key, rank, due, seq in index.promote(micros(now)):
-            lanes.ready(name, key, rank, due, seq)
+        for _ in range(0, limit, PROMOTED):
+            # In steps; a claim that stops at its limit leaves the rest to the next one.
+            due = index.promote(micros(now), PROMOTED)
+            for name, key, rank, run_at, seq in due:
+                lanes.ready(name, key, rank, run_at, seq)
+            if len(due) < PROMOTED:
+                break
         claimed: list[AnyJob] = []
         while len(claimed) < limit:
             wanted = limit - len(claimed)
