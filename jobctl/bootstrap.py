@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -83,11 +83,13 @@ def run_daemon(
     standby: bool = False,
     processes: Sequence[str] = (),
     stop_on_eof: bool = False,
+    reread: Callable[[], Config] | None = None,
 ) -> int:
     """Be the daemon of the configured store until it is stopped; return the exit code.
 
     `processes` are NAME=MODULE:FUNCTION, `stop_on_eof` makes the end of standard input a
-    signal to stop. Raises HandlerError, StoreError or ConfigError if it cannot start.
+    signal to stop, `reread` reads the configuration anew for a reload. Raises HandlerError,
+    StoreError or ConfigError if it cannot start.
     """
     import signal
 
@@ -105,18 +107,41 @@ def run_daemon(
         faulthandler.enable()  # the watchdog's SIGABRT then says where the loop is stuck
     clock = SystemClock()
     log = Log(clock, colour=not os.environ.get("NO_COLOR"))
-    for ignored in ("schedules", "alerts"):
-        if getattr(config, ignored):
-            log.warning(f"[{ignored}] is checked, but this version does not act on it yet")
+    for ignored in _ignored(config):
+        log.warning(f"{ignored} is checked, but this version does not act on it yet")
     store = open_store(config)
     try:
-        settings = _settings(config, processes, stop_on_eof=stop_on_eof)
-        Daemon(store, settings, clock, log).run(burst=burst, standby=standby)
+
+        def settings() -> Settings:
+            now = config if reread is None else reread()
+            return _settings(now, processes, stop_on_eof=stop_on_eof)
+
+        Daemon(store, settings(), clock, log, settings).run(burst=burst, standby=standby)
     except KeyboardInterrupt:
         log.info("stopped before it was ready")
     finally:
         store.close()
     return 0
+
+
+def _ignored(config: Config) -> list[str]:
+    """Return what the configuration asks for and nobody does yet."""
+    run = config.run
+    return [
+        *(f"[{table}]" for table in ("schedules", "alerts") if getattr(config, table)),
+        *(
+            f"[limits] {key} of {name!r}"
+            for name, limit in config.limits.items()
+            for key in ("concurrency", "rate")
+            if limit.get(key) is not None
+        ),
+        *(["[run] async_concurrency"] if run.async_concurrency > 1 else []),
+        *(
+            f"[run] {key}"
+            for key in ("max_jobs_per_worker", "max_worker_rss")
+            if getattr(run, key) is not None
+        ),
+    ]
 
 
 def _settings(config: Config, processes: Sequence[str], *, stop_on_eof: bool) -> Settings:

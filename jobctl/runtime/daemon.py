@@ -9,27 +9,27 @@ from __future__ import annotations
 import os
 import selectors
 import signal
-import socket
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import msgspec
 
 from jobctl.clock import Clock
 from jobctl.core.job import Ending, Job, JobError, Options, Outcome, Status, resolve
-from jobctl.core.retry import RetryPolicy
 from jobctl.core.store import Seat, Store
-from jobctl.errors import HandlerError, StoreError, StoreUnwritable
-from jobctl.runtime.channel import Exited, Forked, Ready, Setup, Unforked
-from jobctl.runtime.family import VARIABLE, Family
-from jobctl.runtime.keeper import Keeper, Reply, Request, Settlement, recover
+from jobctl.errors import HandlerError, JobctlError, StoreUnwritable
+from jobctl.runtime.channel import Forked, Ready, Setup, Unforked
+from jobctl.runtime.family import Family
+from jobctl.runtime.generations import Generations, News
+from jobctl.runtime.keeper import Keeper, Reply, Request, Settlement
 from jobctl.runtime.log import Log
 from jobctl.runtime.pool import Pool
 from jobctl.runtime.report import Reporter
 from jobctl.runtime.server import Server
+from jobctl.runtime.signals import Signals
 from jobctl.runtime.slots import Slots
-from jobctl.runtime.systemd import PRIVATE, Manager
+from jobctl.runtime.start import handler_options, recover_all, write_handlers
+from jobctl.runtime.systemd import Manager
 
 AnyJob = Job[Any]
 
@@ -39,6 +39,8 @@ POLL = 5.0
 _HOUSEKEEPING = 60.0
 #: Seconds to wait after the store has refused.
 _STORE_PAUSE = 1.0
+#: Seconds until another fork server is tried, after one that did not import its handlers.
+_RESTART = 5.0
 #: Seconds between two looks for cancelled jobs while nothing else is asked of the store.
 _LOOK = 0.1
 
@@ -62,9 +64,19 @@ class Settings(msgspec.Struct, frozen=True):
 class Daemon:
     """One run of a daemon, from taking the seat to leaving it."""
 
-    def __init__(self, store: Store, settings: Settings, clock: Clock, log: Log) -> None:
+    def __init__(
+        self,
+        store: Store,
+        settings: Settings,
+        clock: Clock,
+        log: Log,
+        reread: Callable[[], Settings] | None = None,
+    ) -> None:
+        """Make a daemon of `store`. `reread` reads the settings anew, for a reload."""
         self._store = store
         self._settings = settings
+        self._next_settings = settings
+        self._reread = reread or (lambda: settings)
         self._clock = clock
         self._log = log
         self._reporter = Reporter(log)
@@ -74,7 +86,7 @@ class Daemon:
         self._handlers: dict[str, dict[str, Any]] = {}
         self._hungry = True  # whether there may be something to claim
         self._drained = False
-        self._signals: list[int] = []
+        self._signals = Signals()
         self._stopping = False
         self._at_work = False
         self._woken = False  # whether there may be something to read: a cancelled job
@@ -85,8 +97,11 @@ class Daemon:
         self._due_at: float | None = None
         self._pause_until = 0.0
         self._housekeeping_at = 0.0
+        self._restart_at: float | None = None
+        self._seat: Seat
+        self._family: Family
         self._pool: Pool
-        self._server: Server
+        self._servers: Generations
         self._slots: Slots
         self._slots_fd = -1
 
@@ -98,89 +113,103 @@ class Daemon:
         the start.
         """
         with self._store.seat(wait=standby) as seat:
-            family = Family(seat.folder)
-            begun = family.end_previous()
-            self._open(family)
+            self._seat = seat
+            self._family = Family(seat.folder)
+            begun = self._family.end_previous()
+            self._open()
             try:
-                self._adopt(self._server.wait_ready(), seat)
-                self._recover(begun)
-                family.recovered()
-                self._serve(seat, family, burst)
+                server = self._servers.start(_setup(self._settings))
+                self._servers.use(server)
+                self._adopt(server.wait_ready())
+                recover_all(
+                    self._store, begun, self._settings.options, self._clock.now(), self._log
+                )
+                self._family.recovered()
+                self._serve(server, burst)
             finally:
-                self._server.close()
+                self._servers.close()
                 os.close(self._slots_fd)
                 if not self._at_work:
-                    family.clear()  # else jobs are running in the store: see end_previous
+                    self._family.clear()  # else jobs run in the store: see end_previous
 
-    # -- start -------------------------------------------------------------------------
+    # -- start and reload --------------------------------------------------------------
 
-    def _open(self, family: Family) -> None:
+    def _open(self) -> None:
         count = self._settings.concurrency + 1
         try:
-            family.write()
-            self._slots_fd = Slots.create(family.slots_path, count)
+            self._family.write()
+            self._slots_fd = Slots.create(self._family.slots_path, count)
         except OSError as err:
             raise StoreUnwritable(
-                f"{family.slots_path.parent} cannot be written: {err.strerror}"
+                f"{self._family.slots_path.parent} cannot be written: {err.strerror}"
             ) from err
         self._slots = Slots(self._slots_fd, count)
-        self._server = self._start_server(family)
-
-    def _start_server(self, family: Family) -> Server:
-        setup = Setup(
-            entries=self._settings.entries,
-            folder=self._settings.folder,
-            processes=self._settings.processes,
-            max_result=self._settings.max_result,
-            path=self._settings.path,
+        self._servers = Generations(
+            self._family,
+            self._slots_fd,
+            count,
+            watch=self._watch,
+            forget=self._forget,
+            on_news=self._on_news,
+            on_ready=self._on_new_server,
+            on_broken=self._on_broken_server,
+            on_death=self._on_server_death,
         )
-        environ = {**os.environ, VARIABLE: family.id}
-        for name in PRIVATE:
-            environ.pop(name, None)
-        server = Server(setup, self._slots_fd, self._slots.count, environ)
-        family.add(server.pid)
-        return server
 
-    def _adopt(self, ready: Ready, seat: Seat) -> None:
-        self._handlers = {
-            name: _options(about.get("options", {})) for name, about in ready.handlers.items()
-        }
-        text = msgspec.json.encode({"handlers": ready.handlers, "schedules": []})
-        draft = seat.folder / "handlers.json.new"
+    def _adopt(self, ready: Ready) -> None:
+        self._handlers = handler_options(ready)
+        write_handlers(ready, self._seat.folder, self._log)
+
+    def _reload(self) -> None:
+        """Read the configuration anew and import the handlers anew, beside those in use."""
+        self._manager.reloading(self._clock.monotonic())
         try:
-            fd = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-            with open(fd, "wb") as file:
-                file.write(text)
-            draft.rename(seat.folder / "handlers.json")
-        except OSError as err:
-            self._log.warning(f"handlers.json was not written: {err}")
-        if ready.fresh:
-            self._log.warning(
-                "the handlers start a thread when they are imported, so each worker imports "
-                "them for itself: start it in the handler to have workers start faster"
-            )
-        if not self._handlers:
-            self._log.warning(
-                "no handlers are configured, so jobs wait: set [run] handlers, or --handlers"
-            )
+            self._next_settings = self._reread()
+        except JobctlError as err:
+            self._log.error(f"not reloaded, the old configuration stays: {err}")
+            self._manager.ready()
+            return
+        self._log.info("reloading")
+        self._prepare()
 
-    def _recover(self, begun: set[str]) -> None:
-        found = recover(self._store, begun, self._settings.options, self._clock.now())
-        if found:
-            lost = sum(1 for job in found if job.history[-1].outcome is Outcome.LOST)
-            self._log.warning(
-                f"recovered {len(found)} jobs of a daemon that died, {lost} of them had begun",
-                recovered=len(found),
-                lost=lost,
-            )
+    def _prepare(self) -> None:
+        self._restart_at = None
+        if not self._servers.preparing:
+            self._servers.prepare(_setup(self._next_settings))
+
+    def _on_new_server(self, server: Server, ready: Ready) -> None:
+        # As many workers as there are slots; another concurrency takes a restart.
+        self._settings = msgspec.structs.replace(
+            self._next_settings, concurrency=self._settings.concurrency
+        )
+        self._adopt(ready)
+        self._pool.use(server)
+        self._hungry = True
+        self._manager.ready()
+        self._log.info(
+            f"{len(self._handlers)} handlers are in use", handlers=sorted(ready.handlers)
+        )
+
+    def _on_broken_server(self, err: HandlerError) -> None:
+        if self._servers.current is not None:
+            self._log.error(f"not reloaded, the old handlers stay: {err}")
+            self._next_settings = self._settings
+            self._manager.ready()
+        else:
+            self._log.error(f"the handlers do not import any more, jobs wait: {err}")
+            self._restart_at = self._clock.monotonic() + _RESTART
+
+    def _on_server_death(self) -> None:
+        self._log.error("the fork server died; its workers are ended and a new one is started")
+        self._pool.server_died()
+        self._prepare()
 
     # -- the loop ----------------------------------------------------------------------
 
-    def _serve(self, seat: Seat, family: Family, burst: bool) -> None:
+    def _serve(self, server: Server, burst: bool) -> None:
         keeper = self._keeper = Keeper(self._store, self._clock)
-        self._family = family
         self._pool = Pool(
-            self._server,
+            server,
             self._slots,
             concurrency=self._settings.concurrency,
             kill_after=self._settings.kill_after,
@@ -190,11 +219,11 @@ class Daemon:
             now=self._clock.now,
             monotonic=self._clock.monotonic,
         )
-        self._watch(seat, lambda: self._on_wake(seat))
+        self._watch(self._seat, self._on_wake)
         self._watch(keeper, self._on_reply)
+        self._watch(self._signals, self._signals.drain)
         if self._settings.stop_on_eof:
             self._watch(0, self._on_input)
-        self._watch(self._server.sock, self._on_server)
         keeper.start()
         self._at_work = True
         try:
@@ -206,7 +235,7 @@ class Daemon:
         self._reporter.summary()
 
     def _loop(self, burst: bool) -> None:
-        with self._catch_signals():
+        with self._signals.catch():
             self._manager.ready()
             self._log.info(
                 f"ready: {len(self._handlers)} handlers, "
@@ -221,13 +250,18 @@ class Daemon:
         """Wait for something to happen, and do what follows from it."""
         self._ask()
         for key, _ in self._selector.select(self._patience()):
-            key.data()
+            # What came before it may have closed this one.
+            if self._selector.get_map().get(key.fd) is key:
+                key.data()
+        self._servers.release(self._pool.uses)
         self._on_signals()
         now = self._clock.monotonic()
         if now >= self._poll_at or (self._due_at is not None and now >= self._due_at):
             self._hungry = self._woken = True
             self._due_at = None
             self._poll_at = now + POLL
+        if self._restart_at is not None and now >= self._restart_at:
+            self._prepare()
         if self._stopping and now >= self._stop_at:
             self._pool.release_running()
 
@@ -241,6 +275,8 @@ class Daemon:
         ]
         if self._due_at is not None:
             waits.append(self._due_at - now)
+        if self._restart_at is not None:
+            waits.append(self._restart_at - now)
         if self._pause_until > now:
             waits.append(self._pause_until - now)
         if self._woken and not self._keeper.busy and self._look_at > now:
@@ -284,8 +320,8 @@ class Daemon:
 
     # -- what happens ------------------------------------------------------------------
 
-    def _on_wake(self, seat: Seat) -> None:
-        seat.drain()
+    def _on_wake(self) -> None:
+        self._seat.drain()
         self._hungry = self._woken = True
 
     def _on_reply(self) -> None:
@@ -353,24 +389,7 @@ class Daemon:
         if self._full:
             self._hungry, self._full = True, False
 
-    def _on_server(self) -> None:
-        if self._server.listen(self._on_news):
-            return
-        self._log.error("the fork server died; its workers are ended and a new one is started")
-        self._forget(self._server.sock)
-        self._family.end_members()
-        self._pool.server_died()
-        self._server.close()
-        self._server = self._start_server(self._family)
-        try:
-            self._server.wait_ready()
-        except HandlerError as err:
-            self._log.error(f"the handlers do not import any more: {err}")
-            raise
-        self._pool.use(self._server)
-        self._watch(self._server.sock, self._on_server)
-
-    def _on_news(self, news: Forked | Unforked | Exited) -> None:
+    def _on_news(self, news: News) -> None:
         if isinstance(news, Unforked):
             self._log.error(f"a worker could not be started, its jobs wait: {news.message}")
             self._pool.unforked(news.slot)
@@ -383,36 +402,18 @@ class Daemon:
 
     # -- signals -----------------------------------------------------------------------
 
-    @contextmanager
-    def _catch_signals(self) -> Iterator[None]:
-        ours, theirs = socket.socketpair()
-        for end in (ours, theirs):
-            end.setblocking(False)
-        caught = (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT, signal.SIGHUP)
-        before = {number: signal.getsignal(number) for number in caught}
-        old_fd = signal.set_wakeup_fd(theirs.fileno(), warn_on_full_buffer=False)
-        for number in caught:
-            signal.signal(number, lambda signum, frame: self._signals.append(signum))
-        self._watch(ours, lambda: ours.recv(4096))
-        try:
-            yield
-        finally:
-            self._forget(ours)
-            signal.set_wakeup_fd(old_fd)
-            for number, handler in before.items():
-                signal.signal(number, handler)
-            ours.close()
-            theirs.close()
-
     def _on_input(self) -> None:
         if not os.read(0, 4096):
             self._forget(0)
-            self._signals.append(signal.SIGTERM)
+            self._signals.add(signal.SIGTERM)
 
     def _on_signals(self) -> None:
-        while self._signals:
-            number = self._signals.pop(0)
+        for number in self._signals.take():
             now = self._clock.monotonic()
+            if number == signal.SIGHUP:
+                if not self._stopping:
+                    self._reload()
+                continue
             if self._stopping or number == signal.SIGQUIT:
                 self._stop_at = now
             else:
@@ -438,11 +439,11 @@ class Daemon:
             pass
 
 
-def _options(said: Mapping[str, Any]) -> dict[str, Any]:
-    options = dict(said)
-    if options.get("backoff") is not None:
-        options["backoff"] = msgspec.convert(options["backoff"], RetryPolicy)
-    return options
-
-
-__all__ = ["Daemon", "Settings", "StoreError"]
+def _setup(settings: Settings) -> Setup:
+    return Setup(
+        entries=settings.entries,
+        folder=settings.folder,
+        processes=settings.processes,
+        max_result=settings.max_result,
+        path=settings.path,
+    )

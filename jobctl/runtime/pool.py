@@ -57,10 +57,11 @@ class Given:
 class PoolWorker:
     """A worker process, seen from the daemon."""
 
-    def __init__(self, slot: int, now: float) -> None:
+    def __init__(self, slot: int, server: Server, now: float) -> None:
         ours, theirs = pair()
         ours.setblocking(False)
         self.slot = slot
+        self.server = server
         self.channel = Channel(ours)
         # The daemon keeps the worker's end too: what the worker has not yet read can be
         # read back, and whoever reads a packet has it alone.
@@ -129,7 +130,7 @@ class Pool:
 
     def plan(self, names: Any) -> Plan:
         """Return what fits now."""
-        free = self._concurrency - len(self._workers)
+        free = 0 if self._server is None else self._concurrency - len(self._workers)
         rooms = []
         for worker in self._workers.values():
             if worker.leaving:
@@ -189,7 +190,7 @@ class Pool:
     def _start(self, server: Server) -> PoolWorker:
         slot = next(n for n in range(self._slots.count) if n not in self._workers)
         self._slots.clear(slot)
-        worker = self._workers[slot] = PoolWorker(slot, self._monotonic())
+        worker = self._workers[slot] = PoolWorker(slot, server, self._monotonic())
         server.fork(slot, worker.back.sock.fileno())
         self._watch(worker.channel.sock, lambda: self.read(worker))
         return worker
@@ -385,8 +386,8 @@ class Pool:
         self._held.extendleft(reversed(back))
 
     def _kill(self, worker: PoolWorker) -> None:
-        if worker.pid is not None and self._server is not None:
-            self._server.kill(worker.pid)
+        if worker.pid is not None:
+            worker.server.kill(worker.pid)
 
     # -- cancel and stop ---------------------------------------------------------------
 
@@ -397,8 +398,8 @@ class Pool:
             if given is not None and given.stop_at is None:
                 given.stop_at = self._monotonic() + self._kill_after
                 self._slots.ask_to_stop(worker.slot, job_id)
-                if worker.pid is not None and self._server is not None:
-                    self._server.signal(worker.pid, STOP_SIGNAL)
+                if worker.pid is not None:
+                    worker.server.signal(worker.pid, STOP_SIGNAL)
                 return
 
     def release_waiting(self) -> None:
@@ -419,9 +420,20 @@ class Pool:
                 self._kill(worker)
 
     def use(self, server: Server) -> None:
-        """Start workers on another fork server from now on."""
+        """Start workers on another fork server from now on.
+
+        Those of the one before end what they have begun, and leave.
+        """
         self._server = server
+        for worker in self._workers.values():
+            if worker.server is not server and not worker.leaving:
+                self._recall(worker)
+                self._dismiss(worker)
         self._hand_out()
+
+    def uses(self, server: Server) -> bool:
+        """Return whether any worker comes from this fork server."""
+        return any(worker.server is server for worker in self._workers.values())
 
     def close(self) -> None:
         """Let all workers go."""

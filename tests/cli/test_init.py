@@ -63,6 +63,7 @@ def test_run_hands_its_flags_over(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> 
     assert cli("run", *flags, "--standby", "--process", "n=m:f").code == 5
     [(config, given)] = calls
     assert (config.run.concurrency, config.run.handlers) == (3, ("a", "b.py"))
+    assert given.pop("reread")().run == config.run  # what a reload goes by
     assert given == {
         "burst": True,
         "standby": True,

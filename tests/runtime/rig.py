@@ -132,6 +132,14 @@ class Rig:
         path = self.folder / what
         return [int(word) for word in path.read_text().split()] if path.exists() else []
 
+    def family(self) -> list[int]:
+        """Return the processes that the running daemon has written down."""
+        try:
+            text = (self.folder / ".jobctl" / "family.json").read_text()
+        except FileNotFoundError:
+            return []
+        return [pid for pid, _ in json.loads(text)["members"]]
+
     def server_pid(self) -> int:
         """Return the pid of the fork server."""
         record = json.loads((self.folder / ".jobctl/family.json").read_text())

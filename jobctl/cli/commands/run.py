@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from jobctl.cli.options import session
+
+if TYPE_CHECKING:
+    from jobctl.config import Config
 
 
 def command(
@@ -33,11 +36,15 @@ def command(
     """Run jobs until stopped. Ctrl-C and SIGTERM let running jobs finish."""
     from jobctl import bootstrap
 
-    config = bootstrap.with_flags(
-        session(ctx).config, concurrency=concurrency, handlers=handlers
-    )
+    here = session(ctx)
+
+    def read() -> Config:
+        config = bootstrap.open_config(here.config_flag, here.store_flag)
+        return bootstrap.with_flags(config, concurrency=concurrency, handlers=handlers)
+
     return bootstrap.run_daemon(
-        config,
+        read(),
+        reread=read,
         burst=burst,
         standby=standby,
         processes=process or (),

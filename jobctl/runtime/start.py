@@ -1,0 +1,65 @@
+"""What a daemon does once: it tells others of the handlers, and gives lost jobs back."""
+
+from __future__ import annotations
+
+import os
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from jobctl.core.job import Options, Outcome
+from jobctl.core.retry import RetryPolicy
+from jobctl.core.store import Store
+from jobctl.runtime.channel import Ready
+from jobctl.runtime.keeper import recover
+from jobctl.runtime.log import Log
+
+
+def handler_options(ready: Ready) -> dict[str, dict[str, Any]]:
+    """Return what each handler says of its jobs, by name."""
+    return {name: _options(about.get("options", {})) for name, about in ready.handlers.items()}
+
+
+def _options(said: dict[str, Any]) -> dict[str, Any]:
+    options = dict(said)
+    if options.get("backoff") is not None:
+        options["backoff"] = msgspec.convert(options["backoff"], RetryPolicy)
+    return options
+
+
+def write_handlers(ready: Ready, folder: Path, log: Log) -> None:
+    """Write handlers.json, for `add` and completion; warn of what the import left behind."""
+    text = msgspec.json.encode({"handlers": ready.handlers, "schedules": []})
+    draft = folder / "handlers.json.new"
+    try:
+        fd = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+        with open(fd, "wb") as file:
+            file.write(text)
+        draft.rename(folder / "handlers.json")
+    except OSError as err:
+        log.warning(f"handlers.json was not written: {err}")
+    if ready.fresh:
+        log.warning(
+            "the handlers start a thread when they are imported, so each worker imports "
+            "them for itself: start it in the handler to have workers start faster"
+        )
+    if not ready.handlers:
+        log.warning(
+            "no handlers are configured, so jobs wait: set [run] handlers, or --handlers"
+        )
+
+
+def recover_all(
+    store: Store, begun: set[str], options: Options, now: datetime, log: Log
+) -> None:
+    """Give back what an earlier daemon left running, and say so."""
+    found = recover(store, begun, options, now)
+    if found:
+        lost = sum(1 for job in found if job.history[-1].outcome is Outcome.LOST)
+        log.warning(
+            f"recovered {len(found)} jobs of a daemon that died, {lost} of them had begun",
+            recovered=len(found),
+            lost=lost,
+        )
