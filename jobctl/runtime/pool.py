@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import errno
-import os
-import signal
 import socket
 from collections import deque
 from collections.abc import Callable
@@ -13,16 +11,10 @@ from typing import Any
 
 import msgspec
 
-from jobctl.core.job import Ending, Exit, Job, JobError, Options, Outcome
-from jobctl.runtime.channel import (
-    Channel,
-    Exited,
-    Report,
-    Task,
-    decode_report,
-    decode_task,
-    pair,
-)
+from jobctl.core.job import Ending, Job, Options, Outcome
+from jobctl.runtime import judge
+from jobctl.runtime.channel import Exited, Report, Task
+from jobctl.runtime.member import Given, PoolWorker
 from jobctl.runtime.plan import IN_HAND, MOST, Durations, Plan
 from jobctl.runtime.server import Server
 from jobctl.runtime.slots import Slots
@@ -39,46 +31,6 @@ _PATIENCE = 0.015
 
 
 _NO_ROOM = (errno.EAGAIN, errno.ENOBUFS, errno.EMFILE, errno.ENFILE, errno.ETOOMANYREFS)
-
-
-class Given:
-    """A job that a worker holds."""
-
-    __slots__ = ("at", "job", "killed", "options", "stop_at")
-
-    def __init__(self, job: AnyJob, options: Options, at: float) -> None:
-        self.job = job
-        self.options = options
-        self.at = at  # a begin before this was that of an earlier attempt
-        self.stop_at: float | None = None  # when a cancelled one is killed
-        self.killed: Outcome | None = None  # what a kill of ours makes of it
-
-
-class PoolWorker:
-    """A worker process, seen from the daemon."""
-
-    def __init__(self, slot: int, server: Server, now: float) -> None:
-        ours, theirs = pair()
-        ours.setblocking(False)
-        self.slot = slot
-        self.server = server
-        self.channel = Channel(ours)
-        # The daemon keeps the worker's end too: what the worker has not yet read can be
-        # read back, and whoever reads a packet has it alone.
-        self.back = Channel(theirs)
-        self.pid: int | None = None
-        self.given: dict[str, Given] = {}
-        self.cost = 0.0
-        self.idle_since = now
-        self.leaving = False
-        self.full = False
-        self.reported = False
-        self.slow = False  # what it is at takes longer than a short job
-
-    def close(self) -> None:
-        """Close both ends."""
-        self.channel.close()
-        self.back.close()
 
 
 class Pool:
@@ -137,7 +89,7 @@ class Pool:
                 continue
             if not worker.given:
                 free += 1
-            elif _takes_more(worker):
+            elif worker.takes_more:
                 rooms.append(IN_HAND - worker.cost)
         return Plan(self.durations, max(0, free - len(self._held)), rooms, names)
 
@@ -199,19 +151,11 @@ class Pool:
 
     def read(self, worker: PoolWorker) -> None:
         """Take the reports that a worker has sent."""
-        while True:
-            try:
-                received = worker.channel.receive(socket.MSG_DONTWAIT)
-            except (BlockingIOError, ConnectionResetError):
-                break
-            if received is None:
-                break
-            try:
-                report = decode_report(received[0])
-            except msgspec.MsgspecError:
-                self._kill(worker)  # a handler wrote into our socket: nothing can be trusted
-                break
-            self._take(worker, report)
+        try:
+            for report in worker.reports():
+                self._take(worker, report)
+        except msgspec.MsgspecError:
+            self._kill(worker)  # a handler wrote into our socket: nothing can be trusted
         self._hand_out()
 
     def _take(self, worker: PoolWorker, report: Report) -> None:
@@ -261,14 +205,17 @@ class Pool:
         self._recall(worker)
         self._forget(worker.channel.sock)
         del self._workers[worker.slot]
-        begun = self._begun(worker)
-        if not (worker.leaving or worker.reported or begun):
+        at = self._begun(worker)
+        if not (worker.leaving or worker.reported or at):
             self._failures += 1
             self._start_at = self._monotonic() + min(LONGEST_PAUSE, 0.05 * 2**self._failures)
         self._slots.clear(worker.slot)
         worker.close()
         for given in worker.given.values():
-            ending = self._ending(given, news) if given is begun else self._released()
+            if given is at:
+                ending = judge.begun(given.killed, news, self._now())
+            else:
+                ending = judge.released(self._now())
             self._settle(given.job, ending, given.options)
         self._hand_out()
 
@@ -279,33 +226,6 @@ class Pool:
             return None
         given = worker.given.get(begun[0])
         return given if given is not None and begun[1] >= given.at else None
-
-    def _ending(self, given: Given, news: Exited | None) -> Ending:
-        now = self._now()
-        if given.killed is Outcome.RELEASED:
-            return self._released()
-        if news is None:
-            error = JobError("Lost", "the fork server died, and the worker with it")
-            return Ending(Outcome.LOST, now, error=error)
-        how = _exit(news.status)
-        if given.killed is Outcome.CANCELLED:
-            return Ending(Outcome.CANCELLED, now, exit=how, max_rss=news.max_rss)
-        if given.killed is Outcome.TIMEOUT:
-            error = JobError("JobTimeout", "the handler did not end in time and was killed")
-            return Ending(Outcome.TIMEOUT, now, error=error, exit=how, max_rss=news.max_rss)
-        what = f"by {how.signal}" if how.signal else f"with exit code {how.code}"
-        error = JobError("WorkerCrashed", f"the worker process ended {what} in the handler")
-        return Ending(
-            Outcome.CRASHED,
-            now,
-            worker=str(news.pid),
-            error=error,
-            exit=how,
-            max_rss=news.max_rss,
-        )
-
-    def _released(self) -> Ending:
-        return Ending(Outcome.RELEASED, self._now())
 
     # -- time --------------------------------------------------------------------------
 
@@ -357,32 +277,17 @@ class Pool:
             return None
         if left > 0:
             return left
-        self._dismiss(worker)
+        worker.dismiss()
         return None
-
-    def _dismiss(self, worker: PoolWorker) -> None:
-        worker.leaving = True
-        worker.channel.sock.shutdown(socket.SHUT_WR)
 
     def _has_room_beside(self, worker: PoolWorker) -> bool:
         return len(self._workers) < self._concurrency or any(
-            _takes_more(other) for other in self._workers.values() if other is not worker
+            other.takes_more for other in self._workers.values() if other is not worker
         )
 
     def _recall(self, worker: PoolWorker) -> None:
         """Take back what a worker has not yet read."""
-        back = []
-        while True:
-            try:
-                received = worker.back.receive(socket.MSG_DONTWAIT)
-            except (BlockingIOError, ConnectionResetError):
-                break
-            if received is None:
-                break
-            given = worker.given.pop(decode_task(received[0]).job.id, None)
-            if given is not None:
-                back.append((given.job, given.options))
-        worker.full = False
+        back = [(given.job, given.options) for given in worker.take_back()]
         self._held.extendleft(reversed(back))
 
     def _kill(self, worker: PoolWorker) -> None:
@@ -408,7 +313,7 @@ class Pool:
             self._recall(worker)
         while self._held:
             job, options = self._held.popleft()
-            self._settle(job, self._released(), options)
+            self._settle(job, judge.released(self._now()), options)
 
     def release_running(self) -> None:
         """Kill what still runs, and give it back."""
@@ -428,7 +333,7 @@ class Pool:
         for worker in self._workers.values():
             if worker.server is not server and not worker.leaving:
                 self._recall(worker)
-                self._dismiss(worker)
+                worker.dismiss()
         self._hand_out()
 
     def uses(self, server: Server) -> bool:
@@ -441,18 +346,3 @@ class Pool:
             self._forget(worker.channel.sock)
             worker.close()
         self._workers.clear()
-
-
-def _takes_more(worker: PoolWorker) -> bool:
-    room = worker.cost < IN_HAND and len(worker.given) < MOST
-    return room and not (worker.leaving or worker.full or worker.slow)
-
-
-def _exit(status: int) -> Exit:
-    if os.WIFSIGNALED(status):
-        number = os.WTERMSIG(status)
-        try:
-            return Exit(signal=signal.Signals(number).name)
-        except ValueError:
-            return Exit(signal=f"signal {number}")
-    return Exit(code=os.WEXITSTATUS(status))

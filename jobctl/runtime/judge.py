@@ -1,0 +1,54 @@
+"""What the death of a worker makes of the jobs that it held."""
+
+from __future__ import annotations
+
+import os
+import signal
+from datetime import datetime
+
+from jobctl.core.job import Ending, Exit, JobError, Outcome
+from jobctl.runtime.channel import Exited
+
+
+def released(now: datetime) -> Ending:
+    """Return the ending of an attempt that had not begun, or that was given back."""
+    return Ending(Outcome.RELEASED, now)
+
+
+def begun(killed: Outcome | None, news: Exited | None, now: datetime) -> Ending:
+    """Return the ending of the attempt that a dead worker was at.
+
+    `killed` is what a kill of the daemon's own makes of it, `news` how the worker ended,
+    None if its fork server died and nobody knows.
+    """
+    if killed is Outcome.RELEASED:
+        return released(now)
+    if news is None:
+        error = JobError("Lost", "the fork server died, and the worker with it")
+        return Ending(Outcome.LOST, now, error=error)
+    how = _exit(news.status)
+    if killed is Outcome.CANCELLED:
+        return Ending(Outcome.CANCELLED, now, exit=how, max_rss=news.max_rss)
+    if killed is Outcome.TIMEOUT:
+        error = JobError("JobTimeout", "the handler did not end in time and was killed")
+        return Ending(Outcome.TIMEOUT, now, error=error, exit=how, max_rss=news.max_rss)
+    what = f"by {how.signal}" if how.signal else f"with exit code {how.code}"
+    error = JobError("WorkerCrashed", f"the worker process ended {what} in the handler")
+    return Ending(
+        Outcome.CRASHED,
+        now,
+        worker=str(news.pid),
+        error=error,
+        exit=how,
+        max_rss=news.max_rss,
+    )
+
+
+def _exit(status: int) -> Exit:
+    if os.WIFSIGNALED(status):
+        number = os.WTERMSIG(status)
+        try:
+            return Exit(signal=signal.Signals(number).name)
+        except ValueError:
+            return Exit(signal=f"signal {number}")
+    return Exit(code=os.WEXITSTATUS(status))
