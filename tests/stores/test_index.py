@@ -14,6 +14,7 @@ import pytest
 
 from jobctl.core.job import Status
 from jobctl.errors import StoreError
+from jobctl.stores.directory import index as index_module
 from jobctl.stores.directory.index import Index
 from jobctl.stores.directory.store import DirectoryStore
 from tests.helpers import after, claim, ids, make_job, put
@@ -235,7 +236,8 @@ def test_each_statement_uses_the_index_that_it_names(tmp_path: Path) -> None:
             assert [s for s in plan if f"INDEX {name}" in s], (text, plan)
         if not named and "NOT INDEXED" not in text and "counters" not in text:
             assert [s for s in plan if s.startswith("SEARCH")], (text, plan)
-    source = Path("jobctl/stores/directory/index.py").read_text()
+    folder = Path(index_module.__file__).parent
+    source = "".join((folder / name).read_text() for name in ("index.py", "queries.py"))
     seen = set(re.findall(r"INDEXED BY (\w+)", " ".join(statements)))
     assert set(re.findall(r"INDEXED BY (\w+)", source)) == seen
     index.close()

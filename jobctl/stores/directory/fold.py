@@ -8,8 +8,10 @@ from typing import Any
 import msgspec
 
 from jobctl.stores.directory import lines
-from jobctl.stores.directory.index import Index, Position
-from jobctl.stores.directory.journal import REFUSED, Journal, Line, Place
+from jobctl.stores.directory.index import Index
+from jobctl.stores.directory.journal import REFUSED, Journal
+from jobctl.stores.directory.rows import Position
+from jobctl.stores.directory.segments import Line, Place
 
 #: Lines that are folded in one step; a transaction is never split.
 STEP = 10_000

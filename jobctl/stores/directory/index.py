@@ -10,21 +10,18 @@ from __future__ import annotations
 import os
 import sqlite3
 from collections import Counter
-from collections.abc import Iterable, Sequence
-from datetime import UTC, datetime, timedelta
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from jobctl.core.job import Status
-from jobctl.stores.directory.journal import Place
 from jobctl.stores.directory.layout import store_error
+from jobctl.stores.directory.queries import Queries
+from jobctl.stores.directory.rows import NUMBER, Old, Position, Row, micros
+from jobctl.stores.directory.segments import Place
 
 #: Raised with every change of the schema: an index of another version is built anew.
 VERSION = 1
-STATUSES = tuple(Status)
-_NUMBER = {status: number for number, status in enumerate(STATUSES)}
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_MICROSECOND = timedelta(microseconds=1)
 
 _SCHEMA = """
 CREATE TABLE meta(version INT, store TEXT, segment INT, offset INT, crc TEXT, length INT);
@@ -58,46 +55,6 @@ _LIVE = (
 )
 
 
-class Position(NamedTuple):
-    """How far the journal has been folded in, and the last line before that place."""
-
-    segment: int = 0
-    offset: int = 0
-    crc: str = ""
-    length: int = 0
-
-
-class Old(NamedTuple):
-    """What the index knew of a job."""
-
-    seq: int
-    rev: int
-    status: int
-    segment: int
-    length: int
-    name: str
-    key: str
-    rank: int
-
-
-class Row(NamedTuple):
-    """A job and the place of its record."""
-
-    id: str
-    seq: int
-    place: Place
-
-
-def micros(when: datetime | None) -> int:
-    """Return a time as microseconds since the epoch, 0 for None."""
-    return 0 if when is None else (when - _EPOCH) // _MICROSECOND
-
-
-def moment(value: int) -> datetime:
-    """Return the time of so many microseconds since the epoch."""
-    return _EPOCH + timedelta(microseconds=value)
-
-
 def remove(path: Path) -> None:
     """Delete an index. The write lock is held."""
     for suffix in ("", "-wal", "-shm"):
@@ -127,7 +84,7 @@ def _present(path: Path) -> int:
                 raise store_error(err, path) from err
 
 
-class Index:
+class Index(Queries):
     """One connection to the index. A `path` of None keeps it in memory."""
 
     def __init__(self, path: Path | None, store_id: str) -> None:
@@ -298,8 +255,6 @@ class Index:
         """Write down how far the journal has been folded in."""
         self.execute("UPDATE meta SET segment=?, offset=?, crc=?, length=?", position)
 
-    # -- what claims need --------------------------------------------------------------
-
     def promote(self, now: int, limit: int) -> list[tuple[str, str, int, int, int]]:
         """Make delayed jobs ready that are due; return their lanes and orders."""
         return self.execute(
@@ -308,142 +263,6 @@ class Index:
             "RETURNING name, key, rank, due, seq",
             (now, limit),
         ).fetchall()
-
-    def stopping(self) -> list[str]:
-        """Return the running jobs that shall end."""
-        rows = self.execute("SELECT id FROM jobs INDEXED BY stopping WHERE ready=3")
-        return [row[0] for row in rows]
-
-    def next_due(self) -> int | None:
-        """Return when the next delayed job is due."""
-        row = self.execute(
-            "SELECT due FROM jobs INDEXED BY waiting WHERE ready=2 ORDER BY due LIMIT 1"
-        ).fetchone()
-        return row[0] if row else None
-
-    def oldest_due(self, now: int) -> Row | None:
-        """Return the job that has been due for longest; it costs a look at all that wait."""
-        ready = self.execute("SELECT MIN(since), seq FROM jobs INDEXED BY oldest WHERE ready=1")
-        delayed = self.execute(
-            "SELECT due, seq FROM jobs INDEXED BY waiting WHERE ready=2 AND due<=? "
-            "ORDER BY due LIMIT 1",
-            (now,),
-        )
-        found = [row for row in (*ready, *delayed) if row[0] is not None]
-        if not found:
-            return None
-        row = self.execute(
-            "SELECT id, seq, segment, offset, length FROM jobs WHERE seq=?", (min(found)[1],)
-        ).fetchone()
-        return Row(row[0], row[1], Place(*row[2:]))
-
-    def next_lane(self, name: str, key: str) -> tuple[str, str] | None:
-        """Return the first lane with ready jobs that comes after this one."""
-        row = self.execute(
-            "SELECT name, key FROM jobs INDEXED BY best "
-            "WHERE ready=1 AND (name, key) > (?, ?) ORDER BY name, key LIMIT 1",
-            (name, key),
-        ).fetchone()
-        return (row[0], row[1]) if row else None
-
-    def best(
-        self, name: str, key: str, after: tuple[int, int, int], limit: int
-    ) -> list[tuple[int, int, int]]:
-        """Return the order (rank, due, seq) of a lane's next ready jobs."""
-        return self.execute(
-            "SELECT rank, due, seq FROM jobs INDEXED BY best "
-            "WHERE ready=1 AND name=? AND key=? AND (rank, due, seq) > (?, ?, ?) "
-            "ORDER BY rank, due, seq LIMIT ?",
-            (name, key, *after, limit),
-        ).fetchall()
-
-    def oldest(self, name: str, key: str, limit: int) -> list[tuple[int, int]]:
-        """Return (since, seq) of a lane's longest waiting ready jobs."""
-        return self.execute(
-            "SELECT since, seq FROM jobs INDEXED BY oldest "
-            "WHERE ready=1 AND name=? AND key=? ORDER BY since, seq LIMIT ?",
-            (name, key, limit),
-        ).fetchall()
-
-    def by_seq(self, seq: int) -> Row | None:
-        """Return a ready job by its place among all adds."""
-        row = self.execute(
-            "SELECT id, seq, segment, offset, length FROM jobs WHERE seq=? AND ready=1",
-            (seq,),
-        ).fetchone()
-        return Row(row[0], row[1], Place(*row[2:])) if row else None
-
-    # -- what readers need -------------------------------------------------------------
-
-    def get(self, job_id: str) -> tuple[Row, int] | None:
-        """Return a job and its rev."""
-        row = self.execute(
-            "SELECT id, seq, segment, offset, length, rev FROM jobs INDEXED BY by_id "
-            "WHERE id=?",
-            (job_id,),
-        ).fetchone()
-        return (Row(row[0], row[1], Place(*row[2:5])), row[5]) if row else None
-
-    def find(self, prefix: str, limit: int) -> list[str]:
-        """Return ids that begin with `prefix`."""
-        rows = self.execute(
-            "SELECT id FROM jobs INDEXED BY by_id WHERE id>=? AND id<? ORDER BY id LIMIT ?",
-            (prefix, prefix + "\x7f", limit),
-        )
-        return [row[0] for row in rows]
-
-    def newest(
-        self, status: Status | None, name: str | None, limit: int, offset: int
-    ) -> list[Row]:
-        """Return jobs, the newest first."""
-        what = "SELECT id, seq, segment, offset, length FROM jobs"
-        if name is not None:
-            wanted = STATUSES if status is None else (status,)
-            rows: Iterable[Any] = sorted(
-                (
-                    row
-                    for one in wanted
-                    for row in self.execute(
-                        f"{what} INDEXED BY by_name WHERE name=? AND status=? "
-                        "ORDER BY seq DESC LIMIT ?",
-                        (name, _NUMBER[one], limit + offset),
-                    )
-                ),
-                key=lambda row: -row[1],
-            )[offset : offset + limit]
-        elif status is not None:
-            rows = self.execute(
-                f"{what} INDEXED BY by_status WHERE status=? "
-                "ORDER BY seq DESC LIMIT ? OFFSET ?",
-                (_NUMBER[status], limit, offset),
-            )
-        else:
-            rows = self.execute(
-                f"{what} NOT INDEXED ORDER BY seq DESC LIMIT ? OFFSET ?", (limit, offset)
-            )
-        return [Row(row[0], row[1], Place(*row[2:])) for row in rows]
-
-    def finished(self, status: Status, before: int, limit: int) -> list[Row]:
-        """Return jobs that ended with `status` before a time, the oldest first."""
-        rows = self.execute(
-            "SELECT id, seq, segment, offset, length FROM jobs INDEXED BY by_end "
-            "WHERE finished IS NOT NULL AND status=? AND finished<? "
-            "ORDER BY finished, seq LIMIT ?",
-            (_NUMBER[status], before, limit),
-        )
-        return [Row(row[0], row[1], Place(*row[2:])) for row in rows]
-
-    def counts(self) -> dict[Status, int]:
-        """Return how many jobs have each status."""
-        rows = self.execute("SELECT status, SUM(n) FROM counters GROUP BY status")
-        return {STATUSES[status]: n for status, n in rows}
-
-    # -- what compaction needs ---------------------------------------------------------
-
-    def live_bytes(self, segment: int) -> int:
-        """Return how many bytes of a segment still count."""
-        row = self.execute("SELECT live FROM segments WHERE segment=?", (segment,)).fetchone()
-        return row[0] if row else 0
 
     def drop(self, row: Row) -> None:
         """Forget a job whose record cannot be read any more."""
@@ -463,7 +282,7 @@ def _values(entry: Any) -> tuple[Any, ...]:
     return (
         entry.name,
         entry.concurrency_key or "",
-        _NUMBER[status],
+        NUMBER[status],
         ready,
         -entry.priority,
         due,

@@ -22,7 +22,8 @@ from jobctl.stores.directory.locks import PATIENCE, WriteLock
 from jobctl.stores.directory.transaction import DirectoryTransaction, damaged
 
 if TYPE_CHECKING:
-    from jobctl.stores.directory.index import Index, Row
+    from jobctl.stores.directory.index import Index
+    from jobctl.stores.directory.rows import Row
     from jobctl.stores.directory.seat import DirectorySeat
 
 T = TypeVar("T")
@@ -141,7 +142,7 @@ class DirectoryStore:
 
     def finished(self, status: Status, before: datetime, limit: int = 1000) -> _Jobs:
         """Return jobs of a finished status that ended before a time, the oldest first."""
-        from jobctl.stores.directory.index import micros
+        from jobctl.stores.directory.rows import micros
 
         return self._records(lambda index: index.finished(status, micros(before), limit))
 
@@ -152,14 +153,14 @@ class DirectoryStore:
 
     def next_run_at(self) -> datetime | None:
         """Return when the next delayed job is due, None if none waits."""
-        from jobctl.stores.directory.index import moment
+        from jobctl.stores.directory.rows import moment
 
         due = self._with_index(lambda index: index.next_due())
         return None if due is None else moment(due)
 
     def oldest_due(self, now: datetime) -> AnyJob | None:
         """Return the pending job that has been due for longest, None if none is due."""
-        from jobctl.stores.directory.index import micros
+        from jobctl.stores.directory.rows import micros
 
         def query(index: Index) -> Sequence[Row]:
             row = index.oldest_due(micros(now))

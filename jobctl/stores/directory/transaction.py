@@ -19,12 +19,14 @@ from jobctl.core.job import claim as claim_job
 from jobctl.core.store import AnyJob, Gate, open_gate
 from jobctl.errors import StaleJob, StoreCorrupt, StoreError
 from jobctl.stores.directory import lines
-from jobctl.stores.directory.journal import REFUSED, SEGMENT_SIZE, Line, Place
+from jobctl.stores.directory.journal import REFUSED, SEGMENT_SIZE
+from jobctl.stores.directory.segments import Line, Place
 
 if TYPE_CHECKING:
-    from jobctl.stores.directory.index import Index, Row
+    from jobctl.stores.directory.index import Index
     from jobctl.stores.directory.lanes import Lanes
     from jobctl.stores.directory.layout import Layout
+    from jobctl.stores.directory.rows import Row
     from jobctl.stores.directory.store import DirectoryStore
 
 #: An add folds a step when so many bytes of the journal are not in the index.
@@ -114,7 +116,7 @@ class DirectoryTransaction:
 
     def claim(self, limit: int, now: datetime, gate: Gate = open_gate) -> list[AnyJob]:
         """Make up to `limit` due jobs running and return them."""
-        from jobctl.stores.directory.index import micros
+        from jobctl.stores.directory.rows import micros
 
         index, lanes = self.caught_up(), self._claiming()
         self._number()
@@ -368,7 +370,7 @@ class DirectoryTransaction:
         self.store.lock.note_folded(*position[:2])
 
     def _keep(self, last: Place, text: bytes) -> None:
-        from jobctl.stores.directory.index import Position
+        from jobctl.stores.directory.rows import Position
 
         assert self.index is not None
         end = last.offset + last.length

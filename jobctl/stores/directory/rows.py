@@ -1,0 +1,55 @@
+"""What the index knows of jobs, and how it writes statuses and times."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import NamedTuple
+
+from jobctl.core.job import Status
+from jobctl.stores.directory.segments import Place
+
+#: A status is kept as its place here.
+STATUSES = tuple(Status)
+NUMBER = {status: number for number, status in enumerate(STATUSES)}
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
+
+
+class Position(NamedTuple):
+    """How far the journal has been folded in, and the last line before that place."""
+
+    segment: int = 0
+    offset: int = 0
+    crc: str = ""
+    length: int = 0
+
+
+class Old(NamedTuple):
+    """What the index knew of a job."""
+
+    seq: int
+    rev: int
+    status: int
+    segment: int
+    length: int
+    name: str
+    key: str
+    rank: int
+
+
+class Row(NamedTuple):
+    """A job and the place of its record."""
+
+    id: str
+    seq: int
+    place: Place
+
+
+def micros(when: datetime | None) -> int:
+    """Return a time as microseconds since the epoch, 0 for None."""
+    return 0 if when is None else (when - _EPOCH) // _MICROSECOND
+
+
+def moment(value: int) -> datetime:
+    """Return the time of so many microseconds since the epoch."""
+    return _EPOCH + timedelta(microseconds=value)

@@ -1,0 +1,148 @@
+"""The journal as a reader sees it: numbered segments of JSON lines. No lock is needed."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import msgspec
+
+from jobctl.core.job import Job
+from jobctl.errors import StoreError
+from jobctl.stores.directory import lines
+from jobctl.stores.directory.layout import Layout, open_file, store_error
+
+_CHUNK = 1 << 20
+_MAX_OPEN = 32
+_SEGMENT = re.compile(r"([0-9]{8,})\.jsonl")
+
+
+class Place(NamedTuple):
+    """Where a line stands. `offset` and `length` are bytes; the newline counts."""
+
+    segment: int
+    offset: int
+    length: int
+
+
+class Line(NamedTuple):
+    """A line of the journal with its newline, as it was found."""
+
+    place: Place
+    text: bytes
+
+
+class Segments:
+    """The segments of one store, for one thread at a time."""
+
+    def __init__(self, layout: Layout) -> None:
+        self._layout = layout
+        self._readers: dict[int, int] = {}
+        self._ends: dict[int, int] = {}  # of segments that are followed by another one
+
+    def segments(self) -> list[int]:
+        """Return the numbers of the segments that are there, in order."""
+        try:
+            names = os.listdir(self._layout.journal)
+        except FileNotFoundError:
+            return []
+        except OSError as err:
+            raise store_error(err, self._layout.journal) from err
+        return sorted(int(match[1]) for match in map(_SEGMENT.fullmatch, names) if match)
+
+    def end(self, segment: int) -> int | None:
+        """Return how many bytes of a segment count, None if it is gone."""
+        known = self._ends.get(segment)
+        if known is not None:
+            return known
+        # Nothing is appended to a segment that has a successor, so this is asked first.
+        following = self._header(segment + 1)
+        try:
+            size = os.stat(self._layout.segment(segment)).st_size
+        except FileNotFoundError:
+            return None
+        except OSError as err:
+            raise store_error(err, self._layout.segment(segment)) from err
+        if following is not None:
+            if following.void is not None:
+                size = min(size, following.void)
+            self._ends[segment] = size
+        return size
+
+    def _header(self, segment: int) -> lines.SegmentHeader | None:
+        try:
+            line = first_line(self._reader(segment))
+            return lines.decode_header(line) if lines.intact(line) else None
+        except (OSError, StoreError, msgspec.MsgspecError, UnicodeDecodeError):
+            return None
+
+    def read(self, place: Place) -> bytes | None:
+        """Return the line at `place` if one stands there, intact."""
+        text = self.read_raw(place)
+        return text if len(text) == place.length and lines.intact(text) else None
+
+    def read_raw(self, place: Place) -> bytes:
+        """Return the bytes at `place`, whatever they are; fewer if there are not so many."""
+        try:
+            return os.pread(self._reader(place.segment), place.length, place.offset)
+        except FileNotFoundError:
+            return b""
+        except OSError as err:
+            raise store_error(err, self._layout.segment(place.segment)) from err
+
+    def job(self, place: Place) -> Job[Any] | None:
+        """Return the job whose record stands at `place`, None if it is not there, intact."""
+        text = self.read(place)
+        try:
+            return None if text is None else lines.decode_job(text)
+        except (msgspec.MsgspecError, UnicodeDecodeError):
+            return None
+
+    def scan(self, segment: int, offset: int) -> Iterator[Line]:
+        """Yield the lines of one segment from `offset` to its end, as it is now.
+
+        Of a segment that takes no more, what follows the last newline comes as a line too.
+        """
+        end = self.end(segment)
+        if end is None:
+            return
+        rest = b""
+        while (at := offset + len(rest)) < end:
+            chunk = self.read_raw(Place(segment, at, min(_CHUNK, end - at)))
+            if not chunk:
+                break
+            *found, rest = (rest + chunk).split(b"\n")
+            for text in found:
+                yield Line(Place(segment, offset, len(text) + 1), text + b"\n")
+                offset += len(text) + 1
+        if rest and segment in self._ends:
+            yield Line(Place(segment, offset, len(rest)), rest)
+
+    def _reader(self, segment: int) -> int:
+        fd = self._readers.get(segment)
+        if fd is None:
+            if len(self._readers) >= _MAX_OPEN:
+                self.forget(next(iter(self._readers)))
+            fd = open_file(self._layout.segment(segment), os.O_RDONLY)
+            self._readers[segment] = fd
+        return fd
+
+    def forget(self, segment: int) -> None:
+        """Close a segment."""
+        fd = self._readers.pop(segment, None)
+        if fd is not None:
+            os.close(fd)
+
+    def close(self) -> None:
+        """Close every descriptor."""
+        for segment in list(self._readers):
+            self.forget(segment)
+        self._ends.clear()
+
+
+def first_line(fd: int) -> bytes:
+    """Return the first line of a segment; empty if there is none in its first 4 KiB."""
+    head, newline, _ = os.pread(fd, 4096, 0).partition(b"\n")
+    return head + newline
