@@ -124,9 +124,9 @@ def test_an_index_that_cannot_be_written_hides_nothing(tmp_path: Path) -> None:
     store.stats()
     put(store, make_job("b"))
     with store.transaction() as tx:
-        assert tx.index is not None
+        assert tx.writer.index is not None
         # As a full disk does: no page more for the index.
-        tx.index.execute(f"PRAGMA max_page_count={10}")
+        tx.writer.index.execute(f"PRAGMA max_page_count={10}")
         put_many = [make_job(f"m{n}", name="n" * 400) for n in range(300)]
         tx.add(put_many)
     assert store.stats().pending == 302
@@ -254,8 +254,8 @@ def test_an_add_is_kept_although_the_index_fails_afterwards(tmp_path: Path) -> N
         job = tx.get("a")
         assert job is not None
         tx.save(transitions.cancel(job, NOON))
-        assert tx.index is not None
-        tx.index.execute("ALTER TABLE jobs RENAME TO others")
+        assert tx.writer.index is not None
+        tx.writer.index.execute("ALTER TABLE jobs RENAME TO others")
     assert there(store, "a").status is Status.CANCELLED
     store.close()
     assert rebuilt(path)["stats"].cancelled == 1

@@ -88,13 +88,13 @@ def test_a_bad_last_line_does_not_make_the_index_anew(tmp_path: Path) -> None:
     store.stats()
     with store.transaction() as tx:
         tx.get("a")
-        index = tx.index
+        index = tx.writer.index
         assert index is not None
         index.execute("UPDATE jobs SET name='kept'")
     with store.transaction() as tx:
         assert tx.get("a") is not None
-        assert tx.index is not None
-        assert tx.index.execute("SELECT name FROM jobs").fetchall() == [("kept",)]
+        assert tx.writer.index is not None
+        assert tx.writer.index.execute("SELECT name FROM jobs").fetchall() == [("kept",)]
     store.close()
 
 

@@ -328,7 +328,7 @@ class DirectoryStore:
     def _after_fork(self) -> None:
         _inherited.append(self._reader)
         if self._writer is not None:
-            _inherited.append(self._writer.index)
+            _inherited.append(self._writer.writer.index)
         self.journal.close()
         self._seen.close()
         self.lock.close()

@@ -17,20 +17,17 @@ import msgspec
 from jobctl.core.job import Job, Status
 from jobctl.core.job import claim as claim_job
 from jobctl.core.store import AnyJob, Gate, open_gate
-from jobctl.errors import StaleJob, StoreCorrupt, StoreError
+from jobctl.errors import StaleJob, StoreCorrupt
 from jobctl.stores.directory import lines
-from jobctl.stores.directory.journal import REFUSED, SEGMENT_SIZE
 from jobctl.stores.directory.segments import Line, Place
+from jobctl.stores.directory.writer import IndexWriter
 
 if TYPE_CHECKING:
     from jobctl.stores.directory.index import Index
-    from jobctl.stores.directory.lanes import Lanes
     from jobctl.stores.directory.layout import Layout
     from jobctl.stores.directory.rows import Row
     from jobctl.stores.directory.store import DirectoryStore
 
-#: An add folds a step when so many bytes of the journal are not in the index.
-_UNFOLDED = 4 << 20
 #: Delayed jobs that become claimable at a time.
 PROMOTED = 1000
 _NOWHERE = Place(0, 0, 0)
@@ -65,17 +62,13 @@ class DirectoryTransaction:
 
     def __init__(self, store: DirectoryStore) -> None:
         self.store = store
-        self.index: Index | None = None
-        self._lanes: Lanes | None = None
-        self._position: tuple[int, int] | None = None  # where this process left the index
+        self.writer = IndexWriter(store)
         self._reset()
 
     def _reset(self) -> None:
         self._locked = False
         self._tail = 0
         self._size = 0
-        self._folding = False  # the index is caught up and a SQLite transaction is open
-        self._unsynced = False  # the index holds lines that nobody has made durable yet
         self._writes: list[_Write] = []
         self._raw: list[bytes] = []  # whole open lines of the store's own housekeeping
         self._own: dict[str, AnyJob | None] = {}
@@ -118,7 +111,7 @@ class DirectoryTransaction:
         """Make up to `limit` due jobs running and return them."""
         from jobctl.stores.directory.rows import micros
 
-        index, lanes = self.caught_up(), self._claiming()
+        index, lanes = self.caught_up(), self.writer.claiming()
         self._number()
         if self._fresh:
             # The index must know them before it is asked what is next; their place follows.
@@ -138,7 +131,7 @@ class DirectoryTransaction:
             wanted = limit - len(claimed)
             seqs = lanes.take(wanted, gate, index)
             for seq in seqs:
-                found = self._claimable(seq)
+                found = self._claimable(seq, index)
                 if found is not None:
                     claimed.append(claim_job(found, now))
                     self._write(claimed[-1])
@@ -172,67 +165,45 @@ class DirectoryTransaction:
     def catch_up(self) -> tuple[int, int]:
         """Fold all that the journal holds into the index, in steps, and commit it.
 
-        The lock is given up between the steps. Returns the segment and the offset where the
-        index has come to.
+        The lock is given up between the steps, so that writers need not wait for all of
+        them. Returns the segment and the offset where the index has come to.
         """
-        from jobctl.stores.directory.fold import fold_step
-
         while True:
             self.lock()
-            index = self._begin()
-            more, entries = fold_step(self.store.journal, index)
-            if entries:
-                self.store.journal.sync(self._size)
-                self._follow(entries)
-            self._finish_folding()
+            more = self.writer.step()
+            reached = self.writer.finish(self._size)
             if not more:
-                assert self._position is not None
-                return self._position
+                return reached
             self._locked = False
             self.store.lock.release()
 
     def commit(self) -> None:
         """Make the transaction durable."""
         if not self._writes and not self._raw:
-            if self._folding:
-                self._finish_folding()
+            if self.writer.open:
+                self.writer.finish(self._size)
             return
         self._number()
         entries, texts = self._writes, self._lines()
         places = self.store.journal.append(texts, self._size)
         self._writes, self._raw, self._fresh = [], [], []
-        if not self._folding:
-            self._fold_if_far_behind()
-            return
-        assert self.index is not None
-        try:
-            news, refused = self.index.fold(
-                list(zip(entries, places[: len(entries)], strict=True))
-            )
-            for place, text in zip(places, texts, strict=True):
-                if place in refused:
-                    self.store.journal.quarantine(Line(place, text), REFUSED)
-            self._follow(news)
-            self._keep(places[-1], texts[-1])
-        except sqlite3.Error as err:
-            self.distrust(err)  # the lines are durable: the next one folds them in
+        if self.writer.open:
+            self.writer.take(entries, list(map(Line, places, texts)))
+        else:
+            self.writer.step_if_far_behind(self._tail, self._size)
 
     def end(self) -> None:
         """Leave no trace of an unfinished transaction, and let the next one write."""
         try:
-            if self._folding:
-                self._forget_index()
+            if self.writer.open:
+                self.writer.forget()
         finally:
             self._reset()
             self.store.lock.release()
 
     def distrust(self, err: sqlite3.Error) -> None:
         """Close the index after an error, and remove it if that is what is wrong."""
-        from jobctl.stores.directory.index import is_damaged, remove
-
-        self._forget_index()
-        if self._locked and is_damaged(err):
-            remove(self.store.layout.index)
+        self.writer.distrust(err, locked=self._locked)
 
     def append_raw(self, record: dict[str, Any]) -> None:
         """Write a line of the store's own housekeeping."""
@@ -244,9 +215,7 @@ class DirectoryTransaction:
 
     def close(self) -> None:
         """Let go of the index."""
-        if self.index is not None:
-            self.index.close()
-            self.index = None
+        self.writer.close()
 
     # -- how ---------------------------------------------------------------------------
 
@@ -263,9 +232,8 @@ class DirectoryTransaction:
         found = self.caught_up().get(job.id)
         return found is not None and found[1] + 1 == job.rev and found[0].seq == job.seq
 
-    def _claimable(self, seq: int) -> AnyJob | None:
-        assert self.index is not None
-        row = self.index.by_seq(seq)
+    def _claimable(self, seq: int, index: Index) -> AnyJob | None:
+        row = index.by_seq(seq)
         if row is None:
             return None
         if row.id in self._own:
@@ -276,7 +244,7 @@ class DirectoryTransaction:
                 # One bad record never stops the store: it leaves the index and the rest go on.
                 bad = Line(row.place, self.store.journal.read_raw(row.place))
                 self.store.journal.quarantine(bad, f"the record of job {row.id} is damaged")
-                self.index.drop(row)
+                index.drop(row)
                 return None
         return job if job is not None and job.status is Status.PENDING else None
 
@@ -300,127 +268,13 @@ class DirectoryTransaction:
         return [lines.seal(line, k, total) for k, line in enumerate(open_lines, start=1)]
 
     def caught_up(self) -> Index:
-        """Return the index with all that the journal holds, in an open SQLite transaction."""
-        if not self._folding:
-            from jobctl.stores.directory.fold import fold_step
+        """Return the index with all that the journal holds, in an open SQLite transaction.
 
+        The lock is held until the end: nobody may write in between.
+        """
+        if not self.writer.open:
             self.lock()
-            index = self._begin()
-            more, entries = fold_step(self.store.journal, index)
-            while more:
-                self.store.journal.sync(self._size)
-                self._follow(entries)
-                self._finish_folding()
-                # What follows is folded in the same way; nobody else may come between.
-                index = self._begin()
-                more, entries = fold_step(self.store.journal, index)
-            self._follow(entries)
-            self._unsynced = bool(entries)
-        assert self.index is not None
-        return self.index
-
-    def _begin(self) -> Index:
-        """Open the index and a SQLite transaction; begin anew if it is of another journal."""
-        from jobctl.stores.directory.fold import agrees
-
-        journal = self.store.journal
-        index = self._open_index()
-        self._folding = True
-        position = index.position()
-        if position is None or not agrees(journal, position):
-            index.reset()
-            position = index.position()
-        assert position is not None
-        if self._lanes is not None and position[:2] != self._position:
-            self._lanes.reset()  # somebody else has folded: what he saw is not known here
-        return index
-
-    def _open_index(self) -> Index:
-        from jobctl.stores.directory.index import is_damaged
-
-        if self.index is not None and self.index.replaced():
-            self._forget_index()
-        try:
-            return self._opened()
-        except sqlite3.Error as err:
-            self.distrust(err)
-            if not is_damaged(err):
-                raise
-            return self._opened()  # anew
-
-    def _opened(self) -> Index:
-        from jobctl.stores.directory.index import Index
-
-        if self.index is None:
-            self.index = Index(self.store.layout.index, self.store.store_id)
-        self.index.begin()
-        self.index.position()
-        return self.index
-
-    def _finish_folding(self) -> None:
-        assert self.index is not None
-        if self._unsynced:
-            self.store.journal.sync(self._size)
-            self._unsynced = False
-        position = self.index.position()
-        assert position is not None
-        self.index.commit()
-        self._folding = False
-        self._position = position[:2]
-        self.store.lock.note_folded(*position[:2])
-
-    def _keep(self, last: Place, text: bytes) -> None:
-        from jobctl.stores.directory.rows import Position
-
-        assert self.index is not None
-        end = last.offset + last.length
-        self.index.set_position(Position(last.segment, end, lines.checksum(text), last.length))
-        self._unsynced = False
-        self._finish_folding()
-        if self._lanes is not None:
-            self._lanes.settled()
-
-    def _claiming(self) -> Lanes:
-        from jobctl.stores.directory.lanes import Lanes
-
-        assert self.index is not None
-        if self._lanes is None:
-            self._lanes = Lanes()
-        if not self._lanes.active:
-            self._lanes.load(self.index)
-        return self._lanes
-
-    def _follow(self, entries: Iterable[Any]) -> None:
-        if self._lanes is not None and self._lanes.active:
-            for entry in entries:
-                self._lanes.follow(entry)
-
-    def _fold_if_far_behind(self) -> None:
-        segment, offset = self.store.lock.folded
-        behind = (self._tail - max(segment, 1)) * SEGMENT_SIZE + self._size - offset
-        if behind > _UNFOLDED:
-            from jobctl.stores.directory.fold import fold_step
-
-            try:
-                index = self._begin()
-                _, entries = fold_step(self.store.journal, index)
-                self._follow(entries)
-                self._finish_folding()
-            except sqlite3.Error as err:
-                self.distrust(err)
-            except StoreError:
-                self._forget_index()
-
-    def _forget_index(self) -> None:
-        self._folding = False
-        self._position = None
-        if self._lanes is not None:
-            self._lanes.reset()
-        if self.index is not None:
-            index, self.index = self.index, None
-            try:
-                index.rollback()
-            except sqlite3.Error:
-                pass  # closing it has the same effect
-            finally:
-                index.close()
+            while self.writer.step():
+                self.writer.finish(self._size)
+        assert self.writer.index is not None
+        return self.writer.index

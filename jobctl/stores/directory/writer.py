@@ -1,0 +1,187 @@
+"""The index as a store's one writer keeps it in this process, and the lanes that follow it.
+
+It is closed, or open: then it knows all that the journal holds, in a SQLite transaction
+that is still to be committed.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from jobctl.errors import StoreError
+from jobctl.stores.directory import lines
+from jobctl.stores.directory.journal import REFUSED, SEGMENT_SIZE
+from jobctl.stores.directory.segments import Line
+
+if TYPE_CHECKING:
+    from jobctl.stores.directory.index import Index
+    from jobctl.stores.directory.lanes import Lanes
+    from jobctl.stores.directory.store import DirectoryStore
+
+#: An add folds a step when so many bytes of the journal are not in the index.
+_UNFOLDED = 4 << 20
+
+
+class IndexWriter:
+    """The writing side of the index. The write lock is held in every method but `close`."""
+
+    def __init__(self, store: DirectoryStore) -> None:
+        self._store = store
+        self.index: Index | None = None
+        self.open = False
+        self._lanes: Lanes | None = None
+        self._position: tuple[int, int] | None = None  # where this process left the index
+        self._unsynced = False  # it holds lines that nobody has made durable yet
+
+    def step(self) -> bool:
+        """Open it and fold in a step of the journal; return whether there is more."""
+        from jobctl.stores.directory.fold import fold_step
+
+        index = self._begin()
+        more, entries = fold_step(self._store.journal, index)
+        self._follow(entries)
+        self._unsynced = bool(entries)
+        return more
+
+    def finish(self, size: int) -> tuple[int, int]:
+        """Commit it and close it; return where it has come to.
+
+        `size` is that of the journal's tail: what was found there is made durable first.
+        """
+        assert self.index is not None
+        if self._unsynced:
+            self._store.journal.sync(size)
+            self._unsynced = False
+        position = self.index.position()
+        assert position is not None
+        self.index.commit()
+        self.open = False
+        self._position = position[:2]
+        self._store.lock.note_folded(*self._position)
+        return self._position
+
+    def take(self, entries: Sequence[Any], written: Sequence[Line]) -> None:
+        """Fold in what has just been appended and made durable, commit and close.
+
+        An error is no failure of the call: the next one folds the lines in.
+        """
+        from jobctl.stores.directory.rows import Position
+
+        assert self.index is not None
+        try:
+            places = [line.place for line in written[: len(entries)]]
+            news, refused = self.index.fold(list(zip(entries, places, strict=True)))
+            for line in written:
+                if line.place in refused:
+                    self._store.journal.quarantine(line, REFUSED)
+            self._follow(news)
+            place, text = written[-1]
+            end = place.offset + place.length
+            self.index.set_position(
+                Position(place.segment, end, lines.checksum(text), place.length)
+            )
+            self._unsynced = False
+            self.finish(end)
+            if self._lanes is not None:
+                self._lanes.settled()
+        except sqlite3.Error as err:
+            self.distrust(err, locked=True)
+
+    def step_if_far_behind(self, tail: int, size: int) -> None:
+        """Fold in a step after an add, when much has come since somebody did."""
+        segment, offset = self._store.lock.folded
+        behind = (tail - max(segment, 1)) * SEGMENT_SIZE + size - offset
+        if behind > _UNFOLDED:
+            try:
+                self.step()
+                self.finish(size)
+            except sqlite3.Error as err:
+                self.distrust(err, locked=True)
+            except StoreError:
+                self.forget()
+
+    def claiming(self) -> Lanes:
+        """Return the lanes, which follow the index from now on."""
+        from jobctl.stores.directory.lanes import Lanes
+
+        assert self.index is not None
+        if self._lanes is None:
+            self._lanes = Lanes()
+        if not self._lanes.active:
+            self._lanes.load(self.index)
+        return self._lanes
+
+    def distrust(self, err: sqlite3.Error, *, locked: bool) -> None:
+        """Close the index after an error, and remove it if that is what is wrong."""
+        from jobctl.stores.directory.index import is_damaged, remove
+
+        self.forget()
+        if locked and is_damaged(err):
+            remove(self._store.layout.index)
+
+    def forget(self) -> None:
+        """Close it without keeping what was not committed; the lanes begin anew."""
+        self.open = False
+        self._unsynced = False
+        self._position = None
+        if self._lanes is not None:
+            self._lanes.reset()
+        if self.index is not None:
+            index, self.index = self.index, None
+            try:
+                index.rollback()
+            except sqlite3.Error:
+                pass  # closing it has the same effect
+            finally:
+                index.close()
+
+    def close(self) -> None:
+        """Let go of the index."""
+        if self.index is not None:
+            self.index.close()
+            self.index = None
+
+    def _follow(self, entries: Iterable[Any]) -> None:
+        if self._lanes is not None and self._lanes.active:
+            for entry in entries:
+                self._lanes.follow(entry)
+
+    def _begin(self) -> Index:
+        """Open the index and a SQLite transaction; begin anew if it is of another journal."""
+        from jobctl.stores.directory.fold import agrees
+
+        journal = self._store.journal
+        index = self._open_index()
+        self.open = True
+        position = index.position()
+        if position is None or not agrees(journal, position):
+            index.reset()
+            position = index.position()
+        assert position is not None
+        if self._lanes is not None and position[:2] != self._position:
+            self._lanes.reset()  # somebody else has folded: what he saw is not known here
+        return index
+
+    def _open_index(self) -> Index:
+        from jobctl.stores.directory.index import is_damaged
+
+        if self.index is not None and self.index.replaced():
+            self.forget()
+        try:
+            return self._opened()
+        except sqlite3.Error as err:
+            self.distrust(err, locked=True)
+            if not is_damaged(err):
+                raise
+            return self._opened()  # anew
+
+    def _opened(self) -> Index:
+        from jobctl.stores.directory.index import Index
+
+        if self.index is None:
+            self.index = Index(self._store.layout.index, self._store.store_id)
+        self.index.begin()
+        self.index.position()
+        return self.index
