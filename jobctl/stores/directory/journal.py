@@ -35,9 +35,11 @@ class Journal(Segments):
 
     def __init__(self, layout: Layout, store_id: str) -> None:
         super().__init__(layout)
+        self._folder = str(layout.journal)
         self._store_id = store_id
         self._tail = 0  # the segment that is written to, and its descriptor
         self._fd = -1
+        self._whole: tuple[int, int] | None = None  # the tail as this process left it
         self._seen: tuple[int, int] | None = None  # the folder as it was when last looked at
 
     def open_tail(self) -> tuple[int, int]:
@@ -73,6 +75,7 @@ class Journal(Segments):
         for text in texts:
             places.append(Place(self._tail, offset, len(text)))
             offset += len(text)
+        self._whole = _stamp(os.fstat(self._fd))
         return places
 
     def sync(self, good: int) -> None:
@@ -117,7 +120,7 @@ class Journal(Segments):
         self._seen = stamp if written > stamp[1] + _TICKS else None
 
     def _folder_stamp(self) -> tuple[int, int]:
-        folder = os.stat(self._layout.journal)
+        folder = os.stat(self._folder)
         return folder.st_ino, folder.st_mtime_ns
 
     def _same_file(self) -> bool:
@@ -165,7 +168,10 @@ class Journal(Segments):
 
     def _trim(self) -> int:
         """Return the size of the tail, after cutting off an unfinished transaction."""
-        size = os.fstat(self._fd).st_size
+        info = os.fstat(self._fd)
+        size = info.st_size
+        if _stamp(info) == self._whole:
+            return size  # nobody has written since this process ended a transaction here
         end = os.pread(self._fd, lines.END_LENGTH, max(0, size - lines.END_LENGTH))
         if end.endswith(b"\n"):
             place = lines.place_in_transaction(end)
@@ -266,9 +272,13 @@ class Journal(Segments):
     def _close_tail(self) -> None:
         if self._fd >= 0:
             os.close(self._fd)
-        self._fd, self._tail = -1, 0
+        self._fd, self._tail, self._whole = -1, 0, None
 
     def close(self) -> None:
         """Close every descriptor."""
         self._close_tail()
         super().close()
+
+
+def _stamp(info: os.stat_result) -> tuple[int, int]:
+    return info.st_size, info.st_mtime_ns
