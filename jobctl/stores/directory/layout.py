@@ -90,6 +90,8 @@ def _read_header(layout: Layout) -> Header | None:
     except FileNotFoundError:
         _refuse_remote(layout.root)
         others = [name for name in os.listdir(layout.root) if not name.startswith("store.json")]
+        if others and layout.header.exists():
+            return _read_header(layout)  # somebody has made the store in between
         if others:
             raise StoreCorrupt(
                 f"{layout.root} holds {others[0]!r} but no store.json, so it is no store: "
@@ -112,7 +114,8 @@ def _read_header(layout: Layout) -> Header | None:
 
 def _create(layout: Layout) -> Header:
     header = Header(FORMAT, os.urandom(10).hex())
-    draft = f"{layout.header}.{os.getpid()}"
+    # A name of its own for each thread too: two may make the store at once.
+    draft = f"{layout.header}.{os.getpid()}-{header.id}"
     fd = open_file(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
     try:
         os.write(fd, msgspec.json.encode(header) + b"\n")
