@@ -18,6 +18,12 @@ from jobctl.core.job import Job, Status
 
 AnyJob = Job[Any]
 
+#: Said (RuntimeError) to a thread that would wait for ever for its own transaction.
+NESTED = (
+    "a transaction of this store is open in this thread: read through it (tx.get), or end "
+    "it first"
+)
+
 
 class Stats(msgspec.Struct, frozen=True):
     """How many jobs have each status."""
@@ -52,7 +58,8 @@ class Verdict(Enum):
     """Whether a job may be claimed now."""
 
     TAKE = "take"
-    CLOSED = "closed"  # not this lane (a limit, a pause): others may follow
+    CLOSED = "closed"  # no more of this name and key now: others may follow
+    NAME_CLOSED = "name closed"  # no more of this name now, whatever the key
     FULL = "full"  # nothing fits any more: stop
 
 
@@ -128,7 +135,11 @@ class Store(Protocol):
     """Where jobs are kept. One object serves all threads of a process."""
 
     def transaction(self) -> AbstractContextManager[Transaction]:
-        """Open a transaction. An exception inside it leaves the store as it was."""
+        """Open a transaction. An exception inside it leaves the store as it was.
+
+        A thread has one at a time, and reads through it: RuntimeError if it would wait for
+        itself.
+        """
         ...
 
     def get(self, job_id: str) -> AnyJob | None:
@@ -152,6 +163,10 @@ class Store(Protocol):
 
     def finished(self, status: Status, before: datetime, limit: int = 1000) -> Sequence[AnyJob]:
         """Return jobs of a finished status that ended before a time, the oldest first."""
+        ...
+
+    def count_finished(self, status: Status, before: datetime) -> int:
+        """Return how many jobs of a finished status ended before a time."""
         ...
 
     def stats(self) -> Stats:

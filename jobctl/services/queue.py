@@ -171,13 +171,11 @@ class QueueService:
         """Return how many jobs `cleanup` would delete, and the first of them."""
         count = 0
         rows: _Jobs = []
-        there = self._store.stats().as_dict()
         for status, cutoff in self._cutoffs(before):
-            if there[status]:
-                jobs = self._store.finished(status, cutoff, there[status])
-                count += len(jobs)
-                rows.extend(jobs[:SHOWN])
-        return count, rows[:SHOWN]
+            count += self._store.count_finished(status, cutoff)
+            if len(rows) < SHOWN:
+                rows.extend(self._store.finished(status, cutoff, SHOWN - len(rows)))
+        return count, rows
 
     def wait(self, job_ids: Sequence[str], timeout: float | None = None) -> Waited:
         """Block until all of the jobs have ended, at most `timeout` seconds.

@@ -23,7 +23,7 @@ import msgspec
 
 from jobctl.core import job as transitions
 from jobctl.core.job import Status
-from jobctl.core.store import AnyJob, Gate, Pulse, Stats, Verdict, open_gate
+from jobctl.core.store import NESTED, AnyJob, Gate, Pulse, Stats, Verdict, open_gate
 from jobctl.errors import StaleJob, StoreBusy
 
 #: Each claim whose number divides by this goes to the longest waiting.
@@ -85,7 +85,7 @@ class MemoryTransaction:
     def claim(self, limit: int, now: datetime, gate: Gate = open_gate) -> list[AnyJob]:
         """Make up to `limit` due jobs running and return them."""
         claimed: list[AnyJob] = []
-        shut: set[tuple[str, str | None]] = set()
+        shut: set[object] = set()  # names, and names with a key
         while len(claimed) < limit:
             job = self._best(now, shut)
             if job is None:
@@ -93,8 +93,9 @@ class MemoryTransaction:
             verdict = gate(job.name, job.concurrency_key)
             if verdict is Verdict.FULL:
                 break
-            if verdict is Verdict.CLOSED:
-                shut.add((job.name, job.concurrency_key))
+            if verdict is not Verdict.TAKE:
+                lane = (job.name, job.concurrency_key)
+                shut.add(lane if verdict is Verdict.CLOSED else job.name)
                 continue
             self._state.claims += 1
             running = transitions.claim(job, now)
@@ -114,11 +115,11 @@ class MemoryTransaction:
         del self._state.jobs[job.id]
         self.changed = True
 
-    def _best(self, now: datetime, shut: set[tuple[str, str | None]]) -> AnyJob | None:
+    def _best(self, now: datetime, shut: set[object]) -> AnyJob | None:
         due = [
             job
             for job in _due(self._state.jobs.values(), now)
-            if (job.name, job.concurrency_key) not in shut
+            if job.name not in shut and (job.name, job.concurrency_key) not in shut
         ]
         fair = (self._state.claims + 1) % FAIR == 0
         return min(due, key=_by_waiting if fair else _by_priority, default=None)
@@ -189,6 +190,7 @@ class MemoryStore:
         self._state = _State()
         self._version = 0
         self._lock = threading.Lock()
+        self._writing_thread = 0  # whose transaction is open
         self._taken = threading.Lock()
         self._folder: Path | None = None
         self._reader, self._writer = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
@@ -197,13 +199,19 @@ class MemoryStore:
     @contextmanager
     def transaction(self) -> Iterator[MemoryTransaction]:
         """Open a transaction. An exception inside it leaves the store as it was."""
+        if self._writing_thread == threading.get_ident():
+            raise RuntimeError(NESTED)
         with self._lock:
-            state = self._state.copy()
-            tx = MemoryTransaction(state)
-            yield tx
-            if tx.changed:
-                self._state = state
-                self._version += 1
+            self._writing_thread = threading.get_ident()
+            try:
+                state = self._state.copy()
+                tx = MemoryTransaction(state)
+                yield tx
+                if tx.changed:
+                    self._state = state
+                    self._version += 1
+            finally:
+                self._writing_thread = 0
 
     def get(self, job_id: str) -> AnyJob | None:
         """Return the job with exactly this id."""
@@ -230,11 +238,13 @@ class MemoryStore:
 
     def finished(self, status: Status, before: datetime, limit: int = 1000) -> _Jobs:
         """Return jobs of a finished status that ended before a time, the oldest first."""
-        jobs = self._jobs(
-            lambda job: job.status is status and (job.finished_at or before) < before
-        )
+        jobs = self._ended(status, before)
         jobs.sort(key=lambda job: (job.finished_at or before, job.seq))
         return [_copy(job) for job in jobs[:limit]]
+
+    def count_finished(self, status: Status, before: datetime) -> int:
+        """Return how many jobs of a finished status ended before a time."""
+        return len(self._ended(status, before))
 
     def stats(self) -> Stats:
         """Return how many jobs have each status."""
@@ -300,6 +310,11 @@ class MemoryStore:
             os.close(self._writer)
             if self._folder is not None:
                 shutil.rmtree(self._folder, ignore_errors=True)
+
+    def _ended(self, status: Status, before: datetime) -> _Jobs:
+        return self._jobs(
+            lambda job: job.status is status and (job.finished_at or before) < before
+        )
 
     def _jobs(self, chosen: Callable[[AnyJob], bool] = lambda job: True) -> _Jobs:
         return [job for job in self._state.jobs.values() if chosen(job)]

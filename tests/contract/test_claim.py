@@ -56,6 +56,36 @@ def test_every_tenth_claim_goes_to_the_longest_waiting(store: Store) -> None:
     assert order[:9] + order[10:19] == [f"new{n:02}" for n in range(18)]
 
 
+def test_the_longest_waiting_as_others_come_and_leave(store: Store) -> None:
+    put(store, *(make_job(f"w{n}", priority=-9, created_at=after(n + 9)) for n in range(9)))
+    put(store, *(make_job(f"u{n}", created_at=after(99)) for n in range(60)))
+    tenth = [ids(claim(store, 10, after(99)))[-1]]
+    with store.transaction() as tx:
+        tx.save(transitions.cancel(there(store, "w1"), NOON))
+    tenth.append(ids(claim(store, 10, after(99)))[-1])
+    put(store, make_job("older", priority=-9, created_at=after(1)))
+    tenth.append(ids(claim(store, 10, after(99)))[-1])
+    with store.transaction() as tx:
+        tx.save(transitions.retry(there(store, "w1")))
+    tenth.append(ids(claim(store, 10, after(99)))[-1])
+    assert tenth == ["w0", "w2", "older", "w1"]
+
+
+def test_the_longest_waiting_of_a_name_that_was_passed_over(store: Store) -> None:
+    put(store, *(make_job(f"w{n}", priority=-9, created_at=after(n + 9)) for n in range(9)))
+    put(store, *(make_job(f"u{n}", created_at=after(99)) for n in range(60)))
+    others = [make_job(f"c{n}", name="c", priority=-9, created_at=after(n)) for n in (10, 20)]
+    put(store, *others)
+    tenth = [ids(claim(store, 10, after(99)))[-1]]
+    put(store, make_job("c5", name="c", priority=-9, created_at=after(5)))
+    tenth.append(ids(claim(store, 10, after(99)))[-1])
+    tenth.append(ids(claim(store, 10, after(99)))[-1])
+    with store.transaction() as tx:
+        tx.save(transitions.cancel(there(store, "c10"), NOON))
+    tenth.append(ids(claim(store, 10, after(99)))[-1])
+    assert tenth == ["w0", "c5", "w1", "w2"]
+
+
 def test_a_delayed_job_has_waited_since_it_was_due(store: Store) -> None:
     put(store, make_job("delayed", priority=-9, run_at=after(50)))
     put(store, make_job("plain", priority=-9, created_at=after(30)))
@@ -133,6 +163,43 @@ def test_a_closed_lane_lets_the_others_pass(store: Store) -> None:
     assert ids(claim(store, 9)) == ["a2", "a1"]
 
 
+def test_a_closed_name_is_asked_for_once_whatever_its_keys(store: Store) -> None:
+    put(
+        store,
+        *(make_job(f"s{n}", name="shut", concurrency_key=f"k{n}") for n in range(20_000)),
+        *(make_job(f"{n:02}", created_at=after(1)) for n in range(30)),
+    )
+    asked: list[str] = []
+
+    def gate(name: str, key: str | None) -> Verdict:
+        asked.append(name)
+        return Verdict.NAME_CLOSED if name == "shut" else Verdict.TAKE
+
+    assert ids(claim(store, 25, gate=gate)) == [f"{n:02}" for n in range(25)]
+    assert asked.count("shut") == 1
+    assert len(claim(store, 99, gate=gate)) == 5
+    assert len(claim(store, 99)) == 99  # it is closed to that claim only
+
+
+def test_a_name_may_close_after_some(store: Store) -> None:
+    put(store, *(make_job(f"{n}", concurrency_key=f"k{n}") for n in range(4)))
+    put(store, make_job("other", name="other"))
+    verdicts = iter([Verdict.TAKE, Verdict.NAME_CLOSED, Verdict.TAKE])
+    assert ids(claim(store, 9, gate=lambda name, key: next(verdicts))) == ["0", "other"]
+    assert ids(claim(store, 9)) == ["1", "2", "3"]
+
+
+def test_a_name_whose_longest_waiting_are_closed_goes_on(store: Store) -> None:
+    put(store, *(make_job(f"s{n:03}", concurrency_key="shut") for n in range(200)))
+    put(store, *(make_job(f"{n:02}", created_at=after(1)) for n in range(25)))
+
+    def gate(name: str, key: str | None) -> Verdict:
+        return Verdict.CLOSED if key == "shut" else Verdict.TAKE
+
+    assert ids(claim(store, 50, gate=gate)) == [f"{n:02}" for n in range(25)]
+    assert len(claim(store, 999)) == 200
+
+
 def test_a_lane_may_close_after_some(store: Store) -> None:
     put(store, *(make_job(f"{name}{n}", name=name) for n in range(3) for name in "ab"))
     room = {"a": 1, "b": 2}
@@ -183,6 +250,26 @@ def test_many_delayed_jobs_in_front_change_nothing(store: Store) -> None:
     # All that are due: a short claim means that nothing more is.
     assert len(claim(store, 2000, after(5000))) == 1491
     assert store.stats() == Stats(running=1501)
+
+
+def test_one_claim_takes_all_that_are_due(store: Store) -> None:
+    put(store, *(make_job(f"d{n}", run_at=after(n)) for n in range(1500)))
+    assert len(claim(store, 2000, after(5000))) == 1500
+
+
+def test_due_jobs_that_may_not_run_hide_no_later_ones(store: Store) -> None:
+    put(store, *(make_job(f"d{n}", name="shut", run_at=after(n)) for n in range(2500)))
+    put(store, make_job("late", run_at=after(3000)))
+    assert ids(claim(store, 5, after(5000), closed_to("shut"))) == ["late"]
+    put(store, *(make_job(f"e{n}", run_at=after(n)) for n in range(1100)))
+    asked: list[str] = []
+
+    def full(name: str, key: str | None) -> Verdict:
+        asked.append(name)
+        return Verdict.FULL
+
+    assert claim(store, 5, after(5000), full) == []
+    assert len(asked) == 1
 
 
 def test_a_claim_that_is_rolled_back_did_not_happen(store: Store) -> None:

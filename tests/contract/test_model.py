@@ -37,8 +37,8 @@ new_jobs = st.builds(
 few_jobs = st.lists(new_jobs, max_size=3)
 
 
-def shut(name: str | None) -> Gate:
-    return lambda asked, key: Verdict.CLOSED if asked == name else Verdict.TAKE
+def shut(name: str | None, verdict: Verdict) -> Gate:
+    return lambda asked, key: verdict if asked == name else Verdict.TAKE
 
 
 def bare(job: Job[Any] | None) -> Job[Any] | None:
@@ -86,11 +86,15 @@ class StoreMachine(RuleBasedStateMachine):
     def add(self, jobs: list[Job[Any]], elsewhere: bool) -> None:
         self.both(lambda tx: add_new(tx, jobs), elsewhere=elsewhere)
 
-    @rule(limit=st.integers(0, 12), name=st.sampled_from([None, None, "x"]))
-    def claim(self, limit: int, name: str | None) -> None:
+    @rule(
+        limit=st.integers(0, 12),
+        name=st.sampled_from([None, None, "x"]),
+        verdict=st.sampled_from([Verdict.CLOSED, Verdict.NAME_CLOSED]),
+    )
+    def claim(self, limit: int, name: str | None, verdict: Verdict) -> None:
         now = after(self.time)
-        real = claim(self.real, limit, now, shut(name))
-        model = claim(self.model, limit, now, shut(name))
+        real = claim(self.real, limit, now, shut(name, verdict))
+        model = claim(self.model, limit, now, shut(name, verdict))
         assert [bare(job) for job in real] == [bare(job) for job in model]
 
     @rule(seconds=st.integers(1, 30))
@@ -177,6 +181,7 @@ class StoreMachine(RuleBasedStateMachine):
             for status in FINISHED:
                 ended = store.finished(status, after(self.time))
                 assert ids(ended) == ids(self.model.finished(status, after(self.time)))
+                assert store.count_finished(status, after(self.time)) == len(ended)
             self.next_is_the_same(store)
 
     def next_is_the_same(self, store: Store) -> None:

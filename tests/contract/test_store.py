@@ -349,3 +349,25 @@ def test_cancelling_names_the_running_jobs_that_shall_end(store: Store) -> None:
     end(store, there(store, "a"), Outcome.CANCELLED)
     end(store, there(store, "b"), Outcome.COMPLETED)
     assert asked() == ["c"]
+
+
+def test_finished_jobs_are_counted(store: Store) -> None:
+    put(store, *(make_job(f"{n}") for n in range(5)))
+    for n, job in enumerate(claim(store, 4)):
+        end(store, job, Outcome.ERROR if n == 3 else Outcome.COMPLETED, after(n), FINAL)
+    counts = [store.count_finished(Status.COMPLETED, after(n)) for n in range(5)]
+    assert counts == [0, 1, 2, 3, 3]
+    assert store.count_finished(Status.FAILED, after(3)) == 0
+    assert store.count_finished(Status.FAILED, after(4)) == 1
+    assert store.count_finished(Status.CANCELLED, after(99)) == 0
+
+
+def test_a_transaction_in_a_transaction_is_refused(store: Store) -> None:
+    with (
+        pytest.raises(RuntimeError, match="a transaction of this store is open"),
+        store.transaction(),
+        store.transaction(),
+    ):
+        pass
+    put(store, make_job("a"))  # and the store goes on
+    assert store.stats().pending == 1

@@ -23,6 +23,7 @@ class SpyStore(MemoryStore):
     def __init__(self) -> None:
         super().__init__()
         self.calls: list[str] = []
+        self.rows_wanted: list[int] = []
 
     @contextmanager
     def transaction(self) -> Iterator[MemoryTransaction]:
@@ -38,6 +39,10 @@ class SpyStore(MemoryStore):
             return method(*args)
 
         return call
+
+    def finished(self, status: Status, before: datetime, limit: int = 1000) -> list[AnyJob]:
+        self.rows_wanted.append(limit)
+        return super().finished(status, before, limit)
 
     def get(self, job_id: str) -> AnyJob | None:
         self.calls.append("read")
@@ -139,6 +144,7 @@ def test_a_dry_run_shows_the_first_rows(queue: QueueService, store: SpyStore) ->
         end(store, job, at=after(n))
     count, rows = queue.cleanup_matches(after(99))
     assert (count, len(rows)) == (SHOWN + 5, SHOWN)
+    assert max(store.rows_wanted) <= SHOWN  # the others are counted, not read
     assert queue.stats().total == SHOWN + 5
 
 

@@ -216,7 +216,7 @@ def test_each_statement_uses_the_index_that_it_names(tmp_path: Path) -> None:
     index.next_due()
     index.next_lane("", "")
     index.best("n", "k", (0, 0, 0), 10)
-    index.oldest("n", "k", 10)
+    index.oldest("n", (0, 0), 10)
     index.by_seq(1)
     index.get("a")
     index.find("a", 10)
@@ -224,6 +224,7 @@ def test_each_statement_uses_the_index_that_it_names(tmp_path: Path) -> None:
         for name in (None, "n"):
             index.newest(status, name, 10, 5)
     index.finished(Status.FAILED, 5, 10)
+    index.count_finished(Status.FAILED, 5)
     index.live_bytes(1)
     db.set_trace_callback(None)
     statements = [text for text in said if text.startswith(("SELECT", "UPDATE"))]

@@ -8,19 +8,7 @@ from pathlib import Path
 import pytest
 
 from jobctl.stores.directory.store import DirectoryStore
-from tests.helpers import make_job, put
-
-
-def test_a_transaction_in_a_transaction_is_refused(tmp_path: Path) -> None:
-    store = DirectoryStore(tmp_path / "store")
-    with (
-        pytest.raises(RuntimeError, match="a transaction of this store is open"),
-        store.transaction(),
-        store.transaction(),
-    ):
-        pass
-    put(store, make_job("a"))  # and the store goes on
-    assert store.stats().pending == 1
+from tests.helpers import eventually, make_job, put
 
 
 def test_reading_behind_ones_own_transaction_is_refused(tmp_path: Path) -> None:
@@ -34,16 +22,37 @@ def test_reading_behind_ones_own_transaction_is_refused(tmp_path: Path) -> None:
     assert store.stats().pending == 1
 
 
+@pytest.mark.parametrize("method", ["stats", "version", "list"])
 def test_reading_while_another_reader_waits_for_ones_transaction_is_refused(
-    tmp_path: Path,
+    tmp_path: Path, method: str
 ) -> None:
     store = DirectoryStore(tmp_path / "store")
     put(store, make_job("a"))
-    waiting = threading.Thread(target=store.stats)
-    with store.transaction() as tx:
-        tx.lock()
-        waiting.start()
-        with pytest.raises(RuntimeError, match="read through it"):
-            store.stats()
+    waiting = threading.Thread(target=store.stats, daemon=True)
+    said: list[str] = []
+
+    def held() -> bool:
+        free = store._reader.lock.acquire(blocking=False)
+        if free:
+            store._reader.lock.release()
+        return not free
+
+    def read() -> None:
+        with store.transaction() as tx:
+            tx.lock()
+            waiting.start()
+            eventually(held)
+            try:
+                getattr(store, method)()
+            except RuntimeError as err:
+                said.append(str(err))
+
+    # In a thread of its own, so that waiting for ever fails instead of hanging the tests.
+    reading = threading.Thread(target=read, daemon=True)
+    reading.start()
+    reading.join(timeout=10)
+    assert not reading.is_alive(), f"{method} waits for its own transaction"
+    assert len(said) == 1
+    assert "read through it" in said[0]
     waiting.join(timeout=10)
     assert not waiting.is_alive()

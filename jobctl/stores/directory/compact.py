@@ -25,7 +25,7 @@ def compact_step(tx: DirectoryTransaction) -> bool:
     if len(segments) < 2:
         return False
     oldest = segments[0]
-    index = tx.caught_up()
+    index = tx.index()
     size = journal.end(oldest)
     if size is None or oldest not in journal.segments():
         return False

@@ -14,34 +14,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from jobctl.core.job import Status
 from jobctl.stores.directory.layout import store_error
 from jobctl.stores.directory.queries import Queries
-from jobctl.stores.directory.rows import NUMBER, Old, Position, Row, micros
+from jobctl.stores.directory.rows import Old, Position, Row, columns
+from jobctl.stores.directory.schema import STATEMENTS, VERSION
 from jobctl.stores.directory.segments import Place
 
-#: Raised with every change of the schema: an index of another version is built anew.
-VERSION = 1
-
-_SCHEMA = """
-CREATE TABLE meta(version INT, store TEXT, segment INT, offset INT, crc TEXT, length INT);
-CREATE TABLE jobs(
-  seq INTEGER PRIMARY KEY, id TEXT NOT NULL, rev INT NOT NULL, name TEXT NOT NULL,
-  key TEXT NOT NULL, status INT NOT NULL, ready INT NOT NULL, rank INT NOT NULL,
-  due INT NOT NULL, since INT NOT NULL, finished INT,
-  segment INT NOT NULL, offset INT NOT NULL, length INT NOT NULL);
-CREATE UNIQUE INDEX by_id ON jobs(id);
-CREATE INDEX by_status ON jobs(status, seq);
-CREATE INDEX by_name ON jobs(name, status, seq);
-CREATE INDEX by_end ON jobs(status, finished, seq) WHERE finished IS NOT NULL;
-CREATE INDEX best ON jobs(name, key, rank, due, seq) WHERE ready = 1;
-CREATE INDEX oldest ON jobs(name, key, since, seq) WHERE ready = 1;
-CREATE INDEX waiting ON jobs(due) WHERE ready = 2;
-CREATE INDEX stopping ON jobs(seq) WHERE ready = 3;
-CREATE TABLE counters(name TEXT, status INT, n INT,
-  PRIMARY KEY(name, status)) WITHOUT ROWID;
-CREATE TABLE segments(segment INTEGER PRIMARY KEY, live INT NOT NULL);
-"""
 _INSERT = "INSERT INTO jobs VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?)"
 _UPDATE = (
     "UPDATE jobs SET rev=?, status=?, ready=?, due=?, since=?, finished=?, "
@@ -158,7 +136,7 @@ class Index(Queries):
             "SELECT name FROM sqlite_master WHERE type='table' AND name NOT LIKE 'sqlite_%'"
         ).fetchall():
             self.execute(f'DROP TABLE "{name}"')
-        for statement in filter(str.strip, _SCHEMA.split(";")):
+        for statement in STATEMENTS:
             self.execute(statement)
         self.execute("INSERT INTO meta VALUES (?,?,0,0,'',0)", (VERSION, self._store_id))
 
@@ -228,7 +206,7 @@ class Index(Queries):
                     deletes.append((old.seq,))
                 continue
             entry, place = new
-            values = _values(entry)
+            values = columns(entry)
             name, key, status, ready, rank, due, since, finished = values
             counts[name, status] += 1
             live[place.segment] += place.length
@@ -268,24 +246,3 @@ class Index(Queries):
         """Forget a job whose record cannot be read any more."""
         old = Old(*self.execute(_OLD, (row.id,)).fetchone())
         self._write({row.id: old}, {row.id: None})
-
-
-def _values(entry: Any) -> tuple[Any, ...]:
-    status = entry.status
-    due = micros(entry.run_at)
-    ready = 0
-    if status is Status.PENDING:
-        ready = 2 if due else 1
-    elif status is Status.RUNNING and entry.cancelling:
-        ready = 3
-    finished = micros(entry.finished_at) or None
-    return (
-        entry.name,
-        entry.concurrency_key or "",
-        NUMBER[status],
-        ready,
-        -entry.priority,
-        due,
-        max(micros(entry.created_at), due),
-        finished,
-    )

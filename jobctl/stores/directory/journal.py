@@ -10,7 +10,7 @@ import os
 
 import msgspec
 
-from jobctl.errors import StoreCorrupt, StoreError, StoreTooNew, StoreUnwritable
+from jobctl.errors import StoreCorrupt, StoreTooNew, StoreUnwritable
 from jobctl.stores.directory import lines
 from jobctl.stores.directory.layout import (
     FORMAT,
@@ -19,7 +19,8 @@ from jobctl.stores.directory.layout import (
     store_error,
     sync_folder,
 )
-from jobctl.stores.directory.segments import Line, Place, Segments, first_line
+from jobctl.stores.directory.quarantine import keep_apart
+from jobctl.stores.directory.segments import Line, Place, Segments, first_line, last_good
 
 #: A segment that has reached this many bytes is followed by a new one.
 SEGMENT_SIZE = 64 << 20
@@ -177,29 +178,11 @@ class Journal(Segments):
             place = lines.place_in_transaction(end)
             if place is None or place[0] == place[1]:
                 return size
-        good = self._last_good(size)
+        good = last_good(self._fd, size)
         bad = os.pread(self._fd, size - good, good)
         self.quarantine(Line(Place(self._tail, good, size - good), bad), "unfinished write")
         os.ftruncate(self._fd, good)
         return good
-
-    def _last_good(self, size: int) -> int:
-        """Return where the last whole transaction of the tail ends."""
-        window = _CHUNK
-        while True:
-            start = max(0, size - window)
-            head, newline, _ = os.pread(self._fd, size - start, start).rpartition(b"\n")
-            found = (head + newline).splitlines(keepends=True)
-            end = start + len(head) + len(newline)
-            whole = found if start == 0 else found[1:]  # the first may be the end of a line
-            for text in reversed(whole):
-                place = lines.place_in_transaction(text)
-                if place is None or place[0] == place[1]:
-                    return end
-                end -= len(text)
-            if start == 0:
-                return end
-            window *= 4
 
     def _cut(self, size: int) -> None:
         try:
@@ -254,20 +237,7 @@ class Journal(Segments):
 
     def quarantine(self, line: Line, reason: str) -> None:
         """Keep bad bytes apart, with a note of where they were."""
-        place = line.place
-        name = f"{self._layout.quarantine}/{place.segment:08d}-{place.offset}-{place.length}"
-        note = {"segment": place.segment, "offset": place.offset, "length": place.length}
-        try:
-            self._layout.quarantine.mkdir(mode=0o700, exist_ok=True)
-            for suffix, content in (
-                (".bin", line.text),
-                (".json", msgspec.json.encode({**note, "reason": reason}) + b"\n"),
-            ):
-                fd = open_file(name + suffix, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
-                with os.fdopen(fd, "wb") as file:
-                    file.write(content)
-        except (OSError, StoreError):
-            pass  # the bytes stay where they are; a full disk must not stop the rest
+        keep_apart(self._layout.quarantine, line, reason)
 
     def _close_tail(self) -> None:
         if self._fd >= 0:

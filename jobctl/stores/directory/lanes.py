@@ -1,123 +1,88 @@
 """Which job is claimed next, without asking the index for each.
 
-A lane is all ready jobs of one (name, concurrency key). It keeps its next few hundred in
-memory and is refilled from the index, so a million waiting jobs cost no memory, and a
-lane that may not run now costs nothing to those behind it.
+A lane is refilled from the index, so a million waiting jobs cost no memory, and a lane
+that may not run now costs nothing to those behind it. The lanes of one job name stand
+together: a name that may not run costs one look, however many lanes it has.
 """
 
 from __future__ import annotations
 
-import heapq
 from collections import deque
-from typing import Any, Protocol
+from typing import Any
 
 from jobctl.core.job import Status
 from jobctl.core.store import Gate, Verdict
+from jobctl.stores.directory.lane import Elder, Heads, Lane, Order, Source
 
-#: Where a job stands in its lane: rank (the negative priority), due, seq; the least is next.
-Order = tuple[int, int, int]
-Key = tuple[str, str]
-
-_REFILL = 400
-_MOST = 1200
 #: Every so many claims one goes to the longest waiting, so that nothing starves.
 FAIRNESS = 10
-_START: Order = (-(1 << 62), -1, -1)
+#: So many of a name's longest waiting are looked at; if all are closed the name must wait.
+ELDERS = 64
+_BEFORE_ALL = (-1, -1)
 
 
-class Source(Protocol):
-    """What lanes ask the index."""
+class Name:
+    """The lanes of one job name."""
 
-    def next_lane(self, name: str, key: str) -> Key | None: ...
-    def best(self, name: str, key: str, after: Order, limit: int) -> list[Order]: ...
-    def oldest(self, name: str, key: str, limit: int) -> list[tuple[int, int]]: ...
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.lanes: Heads[Lane] = Heads()
+        self.closed = False  # to the claim that is going on
+        self.offered: Order | None = None  # the head that counts in the heap of names
+        self.next: Lane | None = None  # whose next job the head is
+        self.gone: set[int] = set()  # claimed in this transaction, not yet in the index
+        self._elders: deque[Elder] = deque()
+        self._after = _BEFORE_ALL  # those that are only in the index come after it
+        self._more = True
+        self._asked = False  # whether the three above say anything
 
-
-class Lane:
-    """The next jobs of one (name, concurrency key)."""
-
-    def __init__(self, key: Key) -> None:
-        self.key = key
-        self._orders: list[Order] = []  # a heap; what is not in _members has left
-        self._members: set[int] = set()
-        self._more = True  # whether the index may know some that are not here
-        self._last: Order = _START  # those that are only in the index come after it
-        self._elders: deque[tuple[int, int]] = deque()
-        self._gone: set[int] = set()  # claimed in this transaction, not yet in the index
-        self.offered: Order | None = None  # the head that stands in the heap of lanes
-
-    def add(self, order: Order) -> None:
-        """Take in a job that became ready."""
-        if order[2] in self._members or (self._more and order > self._last):
-            return
-        heapq.heappush(self._orders, order)
-        self._members.add(order[2])
-        if len(self._orders) > _MOST:
-            self._orders = sorted(o for o in self._orders if o[2] in self._members)[:_REFILL]
-            self._members = {o[2] for o in self._orders}
-            self._last = self._orders[-1] if self._orders else _START
-            self._more = True
-
-    def discard(self, seq: int) -> None:
-        """Take out a job that is not ready any more."""
-        self._members.discard(seq)
-
-    def claimed(self, seq: int) -> None:
-        """Take out a job that the index still calls ready."""
-        self._members.discard(seq)
-        self._gone.add(seq)
-
-    def settled(self) -> None:
-        """Be told that the index knows all that was claimed."""
-        self._gone.clear()
+    def lane(self, key: str) -> Lane:
+        """Return the lane of a concurrency key, which may be a new one."""
+        return self.lanes.get(key) or self.lanes.add(key, Lane(self.name, key, self.gone))
 
     def head(self, source: Source) -> Order | None:
-        """Return the next job, None if there is none."""
+        """Return the next job, None if there is none or the name is closed."""
+        self.next = None if self.closed else self.lanes.first(source)
+        return self.next.offered if self.next else None
+
+    def elder(self, source: Source) -> Elder | None:
+        """Return the open job that has waited longest, if it is one of the first few."""
+        if self.closed:
+            return None
+        self._asked = True
         while True:
-            while self._orders and self._orders[0][2] not in self._members:
-                heapq.heappop(self._orders)
-            if self._orders:
-                return self._orders[0]
-            if not self._more:
-                return None
-            self._refill(source)
-
-    def _refill(self, source: Source) -> None:
-        found = source.best(*self.key, self._last, _REFILL)
-        self._more = len(found) == _REFILL
-        if found:
-            self._last = found[-1]
-        self._orders = [order for order in found if order[2] not in self._gone]
-        self._members = {order[2] for order in self._orders}
-
-    def elder(self, source: Source) -> tuple[int, int] | None:
-        """Return since and seq of the job that has waited longest."""
-        # Asked anew each time the few known ones are used up: younger ones only come behind,
-        # but for a delayed job that was due long ago, and that one is seen at the next query.
-        while self._elders and self._elders[0][1] in self._gone:
-            self._elders.popleft()
-        if not self._elders:
-            # As many are gone at most as this transaction has claimed.
-            limit = len(self._gone) + 8
-            self._elders.extend(
-                pair for pair in source.oldest(*self.key, limit) if pair[1] not in self._gone
-            )
-        return self._elders[0] if self._elders else None
+            while self._elders and self._elders[0][1] in self.gone:
+                self._elders.popleft()
+            if self._elders or not self._more:
+                break
+            self._elders.extend(source.oldest(self.name, self._after, ELDERS))
+            self._more = len(self._elders) == ELDERS
+            if self._elders:
+                self._after = self._elders[-1][:2]
+        for elder in self._elders:
+            if elder[1] not in self.gone and not self.lane(elder[2]).closed:
+                return elder
+        return None
 
     def forget_elders(self) -> None:
-        """Ask the index again at the next call of `elder`."""
-        self._elders.clear()
+        """Ask the index again at the next call of `elder`: something has changed."""
+        if self._asked:
+            self._elders.clear()
+            self._after = _BEFORE_ALL
+            self._more = True
+            self._asked = False
 
 
 class Lanes:
     """All lanes of a store."""
 
     def __init__(self) -> None:
-        self._lanes: dict[Key, Lane] = {}
-        self._heads: list[tuple[Order, Key]] = []
+        self._names: Heads[Name] = Heads()
+        self._touched: set[Name] = set()
         self._loaded = False
         self._count = 0
-        self._touched: set[Key] = set()
+        #: Whether the last `take` ended because nothing fits any more.
+        self.full = False
 
     @property
     def active(self) -> bool:
@@ -126,112 +91,108 @@ class Lanes:
 
     def reset(self) -> None:
         """Forget everything; the next claim loads it from the index."""
-        self._lanes.clear()
-        self._heads.clear()
+        self._names.clear()
         self._touched.clear()
         self._loaded = False
 
     def load(self, source: Source) -> None:
         """Find the lanes that have ready jobs."""
         self.reset()
-        key: Key | None = ("", "")
-        while key is not None:
-            key = source.next_lane(*key)
-            if key is not None:
-                lane = self._lanes[key] = Lane(key)
-                self._offer(lane, source)
+        found = source.next_lane("", "")
+        while found is not None:
+            name = self._name(found[0])
+            name.lane(found[1])
+            name.lanes.offer(found[1], source)
+            found = source.next_lane(*found)
+        for name in self._names.all():
+            self._names.offer(name.name, source)
         self._loaded = True
 
     def follow(self, entry: Any) -> None:
         """Take in a line of the journal: a job in its newest state."""
         if getattr(entry, "kind", "job") == "tombstone":
-            for lane in self._lanes.values():
-                lane.discard(entry.seq)
+            for name in self._names.all():
+                name.forget_elders()
+                for each in name.lanes.all():
+                    each.discard(entry.seq)
             return
-        key = (entry.name, entry.concurrency_key or "")
+        key = entry.concurrency_key or ""
         if entry.status is Status.PENDING and entry.run_at is None:
-            self.ready(*key, -entry.priority, 0, entry.seq)
-        elif key in self._lanes:
-            self._lanes[key].discard(entry.seq)
+            self.ready(entry.name, key, -entry.priority, 0, entry.seq)
+        elif known := self._names.get(entry.name):
+            known.forget_elders()
+            if lane := known.lanes.get(key):
+                lane.discard(entry.seq)
 
     def ready(self, name: str, key: str, rank: int, due: int, seq: int) -> None:
         """Take in a job that may be claimed now."""
-        lane = self._lanes.get((name, key))
-        if lane is None:
-            lane = self._lanes[name, key] = Lane((name, key))
-        order = (rank, due, seq)
-        lane.add(order)
-        if due:
-            lane.forget_elders()
-        if lane.offered is None or order < lane.offered:
-            self._push(lane, order)
+        its, order = self._name(name), (rank, due, seq)
+        its.lane(key).add(order)
+        its.forget_elders()
+        its.lanes.sooner(key, order)
+        self._names.sooner(name, order)
 
     def settled(self) -> None:
         """Be told that the index knows all that was claimed."""
-        for key in self._touched:
-            lane = self._lanes[key]
-            lane.settled()
-            lane.forget_elders()
+        for name in self._touched:
+            name.gone.clear()
+            name.forget_elders()
         self._touched.clear()
 
     def take(self, limit: int, gate: Gate, source: Source) -> list[int]:
         """Return the seqs of up to `limit` jobs, as they are claimed."""
         taken: list[int] = []
-        closed: set[Key] = set()
+        closed: list[tuple[Name, Lane]] = []
+        self.full = False
         try:
             while len(taken) < limit:
-                fair = self._count % FAIRNESS == FAIRNESS - 1
-                found = self._eldest(closed, source) if fair else self._best(closed, source)
+                found = self._next(source)
                 if found is None:
                     break
-                lane, seq = found
-                verdict = gate(lane.key[0], lane.key[1] or None)
+                name, lane, seq = found
+                verdict = gate(name.name, lane.key or None)
                 if verdict is Verdict.FULL:
+                    self.full = True
                     break
-                if verdict is Verdict.CLOSED:
-                    closed.add(lane.key)
-                    continue
-                lane.claimed(seq)
-                self._touched.add(lane.key)
-                self._count += 1
-                taken.append(seq)
-                self._offer(lane, source)
+                if verdict is Verdict.TAKE:
+                    lane.discard(seq)
+                    name.gone.add(seq)
+                    self._touched.add(name)
+                    self._count += 1
+                    taken.append(seq)
+                else:
+                    lane.closed = True
+                    name.closed = verdict is Verdict.NAME_CLOSED
+                    closed.append((name, lane))
         finally:
-            for key in closed:
-                self._offer(self._lanes[key], source)
+            self._open(closed, source)
         return taken
 
-    def _offer(self, lane: Lane, source: Source) -> None:
-        head = lane.head(source)
-        if head is not None and head != lane.offered:
-            self._push(lane, head)
+    def _name(self, name: str) -> Name:
+        return self._names.get(name) or self._names.add(name, Name(name))
 
-    def _push(self, lane: Lane, order: Order) -> None:
-        lane.offered = order
-        heapq.heappush(self._heads, (order, lane.key))
+    def _open(self, closed: list[tuple[Name, Lane]], source: Source) -> None:
+        for name, lane in closed:
+            name.closed = lane.closed = False
+        for name, lane in closed:
+            name.lanes.offer(lane.key, source)
+        for name in {name for name, _ in closed}:
+            self._names.offer(name.name, source)
 
-    def _best(self, closed: set[Key], source: Source) -> tuple[Lane, int] | None:
-        # Of a lane's entries only the one that was offered last counts, and only while it is
-        # still the head: whoever left meanwhile is replaced by the lane's next.
-        while self._heads:
-            order, key = self._heads[0]
-            lane = self._lanes[key]
-            current = order == lane.offered
-            if current and key not in closed and lane.head(source) == order:
-                return lane, order[2]
-            heapq.heappop(self._heads)
-            if current:
-                lane.offered = None
-                if key not in closed:
-                    self._offer(lane, source)
-        return None
+    def _next(self, source: Source) -> tuple[Name, Lane, int] | None:
+        if self._count % FAIRNESS == FAIRNESS - 1:
+            found = self._eldest(source)
+            if found is not None:
+                return found
+        name = self._names.first(source)
+        if name is None or name.next is None or name.offered is None:
+            return None
+        return name, name.next, name.offered[2]
 
-    def _eldest(self, closed: set[Key], source: Source) -> tuple[Lane, int] | None:
-        best: tuple[int, int, Key] | None = None
-        for key, lane in self._lanes.items():
-            if key in closed or lane.head(source) is None:
-                continue
-            elder = lane.elder(source)
-            if elder is not None and (best is None or (*elder, key) < best):
-                best = (*elder, key)
-        return (self._lanes[best[2]], best[1]) if best else None
+    def _eldest(self, source: Source) -> tuple[Name, Lane, int] | None:
+        best: tuple[Elder, Name] | None = None
+        for name in self._names.all():
+            elder = name.elder(source)
+            if elder is not None and (best is None or elder < best[0]):
+                best = elder, name
+        return (best[1], best[1].lane(best[0][2]), best[0][1]) if best else None

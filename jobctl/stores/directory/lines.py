@@ -46,6 +46,19 @@ class Entry(msgspec.Struct):
     segment: int = 0
 
 
+class Tombstone(msgspec.Struct, tag_field="kind", tag="tombstone", frozen=True):
+    """A deleted job's last line."""
+
+    id: str
+    rev: int
+    seq: int
+
+    @property
+    def kind(self) -> str:
+        """The line's kind, as the index asks for it."""
+        return "tombstone"
+
+
 class SegmentHeader(msgspec.Struct, tag_field="kind", tag="segment"):
     """The first line of a segment.
 

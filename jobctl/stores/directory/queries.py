@@ -67,12 +67,14 @@ class Queries:
             (name, key, *after, limit),
         ).fetchall()
 
-    def oldest(self, name: str, key: str, limit: int) -> list[tuple[int, int]]:
-        """Return (since, seq) of a lane's longest waiting ready jobs."""
+    def oldest(
+        self, name: str, after: tuple[int, int], limit: int
+    ) -> list[tuple[int, int, str]]:
+        """Return (since, seq, key) of a name's longest waiting ready jobs."""
         return self.execute(
-            "SELECT since, seq FROM jobs INDEXED BY oldest "
-            "WHERE ready=1 AND name=? AND key=? ORDER BY since, seq LIMIT ?",
-            (name, key, limit),
+            "SELECT since, seq, key FROM jobs INDEXED BY oldest "
+            "WHERE ready=1 AND name=? AND (since, seq) > (?, ?) ORDER BY since, seq LIMIT ?",
+            (name, *after, limit),
         ).fetchall()
 
     def by_seq(self, seq: int) -> Row | None:
@@ -140,6 +142,15 @@ class Queries:
             (NUMBER[status], before, limit),
         )
         return [Row(row[0], row[1], Place(*row[2:])) for row in rows]
+
+    def count_finished(self, status: Status, before: int) -> int:
+        """Return how many jobs ended with `status` before a time."""
+        row = self.execute(
+            "SELECT COUNT(*) FROM jobs INDEXED BY by_end "
+            "WHERE finished IS NOT NULL AND status=? AND finished<?",
+            (NUMBER[status], before),
+        ).fetchone()
+        return int(row[0])
 
     def counts(self) -> dict[Status, int]:
         """Return how many jobs have each status."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from jobctl.core.job import Status
 from jobctl.stores.directory.segments import Place
@@ -53,3 +53,25 @@ def micros(when: datetime | None) -> int:
 def moment(value: int) -> datetime:
     """Return the time of so many microseconds since the epoch."""
     return _EPOCH + timedelta(microseconds=value)
+
+
+def columns(entry: Any) -> tuple[Any, ...]:
+    """Return name, key, status, ready, rank, due, since and finished of a job's line."""
+    status = entry.status
+    due = micros(entry.run_at)
+    ready = 0
+    if status is Status.PENDING:
+        ready = 2 if due else 1
+    elif status is Status.RUNNING and entry.cancelling:
+        ready = 3
+    finished = micros(entry.finished_at) or None
+    return (
+        entry.name,
+        entry.concurrency_key or "",
+        NUMBER[status],
+        ready,
+        -entry.priority,
+        due,
+        max(micros(entry.created_at), due),
+        finished,
+    )

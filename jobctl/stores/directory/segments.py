@@ -146,3 +146,22 @@ def first_line(fd: int) -> bytes:
     """Return the first line of a segment; empty if there is none in its first 4 KiB."""
     head, newline, _ = os.pread(fd, 4096, 0).partition(b"\n")
     return head + newline
+
+
+def last_good(fd: int, size: int) -> int:
+    """Return where the last whole transaction of a segment ends."""
+    window = _CHUNK
+    while True:
+        start = max(0, size - window)
+        head, newline, _ = os.pread(fd, size - start, start).rpartition(b"\n")
+        found = (head + newline).splitlines(keepends=True)
+        end = start + len(head) + len(newline)
+        whole = found if start == 0 else found[1:]  # the first may be the end of a line
+        for text in reversed(whole):
+            place = lines.place_in_transaction(text)
+            if place is None or place[0] == place[1]:
+                return end
+            end -= len(text)
+        if start == 0:
+            return end
+        window *= 4

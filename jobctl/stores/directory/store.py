@@ -6,32 +6,27 @@ import os
 import sqlite3
 import threading
 import weakref
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 from jobctl.clock import Clock, SystemClock
 from jobctl.core.job import Status
-from jobctl.core.store import AnyJob, Pulse, Stats
+from jobctl.core.store import NESTED, AnyJob, Pulse, Stats
 from jobctl.errors import StoreError, StoreFull, StoreUnwritable
 from jobctl.stores.directory.journal import Journal
 from jobctl.stores.directory.layout import open_store, probe
 from jobctl.stores.directory.locks import PATIENCE, WriteLock
-from jobctl.stores.directory.transaction import DirectoryTransaction, damaged
+from jobctl.stores.directory.reader import Reader
+from jobctl.stores.directory.rows import micros, moment
+from jobctl.stores.directory.transaction import DirectoryTransaction
 
 if TYPE_CHECKING:
     from jobctl.stores.directory.index import Index
     from jobctl.stores.directory.rows import Row
     from jobctl.stores.directory.seat import DirectorySeat
-
-T = TypeVar("T")
-
-_NESTED = (
-    "a transaction of this store is open in this thread: read through it (tx.get), or end "
-    "it first"
-)
 
 # Inside the class, `list` is the method.
 _Jobs = list[AnyJob]
@@ -60,14 +55,10 @@ class DirectoryStore:
     def _start(self) -> None:
         self.lock = WriteLock(self.layout.write_lock, self._patience)
         self.journal = Journal(self.layout, self.store_id)
-        self._seen = Journal(self.layout, self.store_id)  # the readers' own descriptors
         self._writing = threading.Lock()
-        self._reading = threading.RLock()
         self._writing_thread = 0  # whose transaction is open
         self._writer: DirectoryTransaction | None = None
-        self._reader: Index | None = None
-        self._scan: Index | None = None  # in memory, for who may not write
-        self._scan_version: object = None
+        self._reader = Reader(self)
         self._wake_fd = -1
         #: The segment that is being compacted, and how far: see compact.py.
         self.compacting = (0, 0)
@@ -77,8 +68,8 @@ class DirectoryStore:
     @contextmanager
     def transaction(self) -> Iterator[DirectoryTransaction]:
         """Open a transaction; it takes the write lock when it first needs it."""
-        if self._in_transaction():
-            raise RuntimeError(_NESTED)
+        if self.in_transaction():
+            raise RuntimeError(NESTED)
         with self._writing:
             self._writing_thread = threading.get_ident()
             if self._writer is None:
@@ -94,7 +85,7 @@ class DirectoryStore:
                 self._writing_thread = 0
                 tx.end()
 
-    def _in_transaction(self) -> bool:
+    def in_transaction(self) -> bool:
         """Return whether this thread has a transaction open: it must not wait for itself."""
         return self._writing_thread == threading.get_ident()
 
@@ -109,25 +100,11 @@ class DirectoryStore:
 
     def get(self, job_id: str) -> AnyJob | None:
         """Return the job with exactly this id."""
-
-        def read(index: Index) -> AnyJob | None:
-            found = index.get(job_id)
-            for _ in range(5):  # it may move while it is read
-                if found is None:
-                    return None
-                job = self._record(found[0])
-                if job is not None:
-                    return job
-                last = found[0]
-                index.look()
-                found = index.get(job_id)
-            damaged(self.layout, last)
-
-        return self._with_index(read)
+        return self._reader.get(job_id)
 
     def find(self, prefix: str, limit: int = 10) -> list[str]:
         """Return ids that begin with `prefix`, in alphabetical order."""
-        return self._with_index(lambda index: index.find(prefix, limit))
+        return self._reader.ask(lambda index: index.find(prefix, limit))
 
     def list(
         self,
@@ -138,141 +115,38 @@ class DirectoryStore:
         offset: int = 0,
     ) -> _Jobs:
         """Return jobs, the newest first. One whose record cannot be read is left out."""
-        return self._records(lambda index: index.newest(status, name, limit, offset))
+        return self._reader.jobs(lambda index: index.newest(status, name, limit, offset))
 
     def finished(self, status: Status, before: datetime, limit: int = 1000) -> _Jobs:
         """Return jobs of a finished status that ended before a time, the oldest first."""
-        from jobctl.stores.directory.rows import micros
+        return self._reader.jobs(lambda index: index.finished(status, micros(before), limit))
 
-        return self._records(lambda index: index.finished(status, micros(before), limit))
+    def count_finished(self, status: Status, before: datetime) -> int:
+        """Return how many jobs of a finished status ended before a time."""
+        return self._reader.ask(lambda index: index.count_finished(status, micros(before)))
 
     def stats(self) -> Stats:
         """Return how many jobs have each status."""
-        counts = self._with_index(lambda index: index.counts())
+        counts = self._reader.ask(lambda index: index.counts())
         return Stats(**{status.value: n for status, n in counts.items()})
 
     def next_run_at(self) -> datetime | None:
         """Return when the next delayed job is due, None if none waits."""
-        from jobctl.stores.directory.rows import moment
-
-        due = self._with_index(lambda index: index.next_due())
+        due = self._reader.ask(lambda index: index.next_due())
         return None if due is None else moment(due)
 
     def oldest_due(self, now: datetime) -> AnyJob | None:
         """Return the pending job that has been due for longest, None if none is due."""
-        from jobctl.stores.directory.rows import micros
 
         def query(index: Index) -> Sequence[Row]:
             row = index.oldest_due(micros(now))
             return [row] if row else []
 
-        return next(iter(self._records(query)), None)
+        return next(iter(self._reader.jobs(query)), None)
 
     def version(self) -> object:
         """Return something cheap that changes whenever anything was written."""
-        with self._reading:
-            segments = self._seen.segments()
-            return (segments[-1], self._seen.end(segments[-1])) if segments else None
-
-    def _records(self, query: Callable[[Index], Sequence[Row]]) -> _Jobs:
-        def read(index: Index) -> _Jobs:
-            found = []
-            for row in query(index):
-                job = self._record(row)
-                if job is None:  # moved since: ask for this one again
-                    index.look()
-                    again = index.get(row.id)
-                    job = self._record(again[0]) if again else None
-                if job is not None:
-                    found.append(job)
-            return found
-
-        return self._with_index(read)
-
-    def _record(self, row: Row) -> AnyJob | None:
-        job = self._seen.job(row.place)
-        return job if job is not None and job.id == row.id else None
-
-    def _with_index(self, use: Callable[[Index], T]) -> T:
-        # Who reads within his own transaction may meet a reader that waits for its end.
-        if not self._reading.acquire(timeout=1.0 if self._in_transaction() else -1):
-            raise RuntimeError(_NESTED)
-        try:
-            try:
-                try:
-                    return use(self._caught_up())
-                except sqlite3.Error as err:
-                    if not self._rebuilt(err):
-                        raise
-                    return use(self._caught_up())
-            except (sqlite3.Error, StoreUnwritable, StoreFull):
-                # It cannot be brought up to date: slower, but all there is can be read.
-                self._drop_reader()
-                return use(self._scanned())
-            finally:
-                if self._reader is not None:
-                    self._reader.rest()
-        finally:
-            self._reading.release()
-
-    def _caught_up(self) -> Index:
-        """Return the index, with all that the journal holds, and look at it."""
-        index = self._current_reader()
-        while index is None:
-            with self.transaction() as tx:
-                reached = tx.catch_up()
-            index = self._current_reader(reached)  # none if it was made anew meanwhile
-        return index
-
-    def _rebuilt(self, err: sqlite3.Error) -> bool:
-        """Build the index anew if the error tells that it is damaged; return if it was."""
-        from jobctl.stores.directory.index import is_damaged
-
-        self._drop_reader()
-        if not is_damaged(err):
-            return False
-        with self.transaction() as tx:
-            tx.lock()
-            tx.distrust(err)
-            tx.catch_up()
-        return True
-
-    def _current_reader(self, reached: tuple[int, int] | None = None) -> Index | None:
-        """Return the index if it has come to `reached`, or else to the journal's end."""
-        from jobctl.stores.directory.fold import is_current
-        from jobctl.stores.directory.index import Index
-
-        if self._reader is not None and self._reader.replaced():
-            self._drop_reader()
-        if self._reader is None:
-            if not self.layout.index.exists():
-                return None
-            self._reader = Index(self.layout.index, self.store_id)
-        self._reader.look()
-        position = self._reader.position()
-        if reached is None:
-            known = is_current(self._seen, position)
-        else:
-            known = position is not None and position[:2] >= reached
-        return self._reader if known else None
-
-    def _scanned(self) -> Index:
-        """Return an index in memory, for one who may read but not write."""
-        from jobctl.stores.directory.fold import fold_all
-        from jobctl.stores.directory.index import Index
-
-        version = self.version()
-        if self._scan is None or self._scan_version != version:
-            index = Index(None, self.store_id)
-            index.reset()
-            fold_all(self._seen, index)
-            self._scan, self._scan_version = index, version
-        return self._scan
-
-    def _drop_reader(self) -> None:
-        if self._reader is not None:
-            self._reader.close()
-            self._reader = None
+        return self._reader.version()
 
     # -- the daemon --------------------------------------------------------------------
 
@@ -310,27 +184,22 @@ class DirectoryStore:
 
     def close(self) -> None:
         """Let go of everything that is open."""
-        with self._reading, self._writing:
-            self._drop_reader()
-            if self._scan is not None:
-                self._scan.close()
-                self._scan = None
+        with self._reader.lock, self._writing:
+            self._reader.close()
             if self._writer is not None:
                 self._writer.close()
                 self._writer = None
             self.journal.close()
-            self._seen.close()
             self.lock.close()
             if self._wake_fd >= 0:
                 os.close(self._wake_fd)
                 self._wake_fd = -1
 
     def _after_fork(self) -> None:
-        _inherited.append(self._reader)
+        _inherited.append(self._reader.leave())
         if self._writer is not None:
             _inherited.append(self._writer.writer.index)
         self.journal.close()
-        self._seen.close()
         self.lock.close()
         if self._wake_fd >= 0:
             os.close(self._wake_fd)

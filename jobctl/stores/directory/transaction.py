@@ -10,51 +10,28 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterable
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from jobctl.core.job import Job, Status
 from jobctl.core.job import claim as claim_job
 from jobctl.core.store import AnyJob, Gate, open_gate
-from jobctl.errors import StaleJob, StoreCorrupt
+from jobctl.errors import StaleJob
 from jobctl.stores.directory import lines
+from jobctl.stores.directory.reader import damaged
+from jobctl.stores.directory.rows import micros
 from jobctl.stores.directory.segments import Line, Place
 from jobctl.stores.directory.writer import IndexWriter
 
 if TYPE_CHECKING:
     from jobctl.stores.directory.index import Index
-    from jobctl.stores.directory.layout import Layout
-    from jobctl.stores.directory.rows import Row
     from jobctl.stores.directory.store import DirectoryStore
 
-#: Delayed jobs that become claimable at a time.
-PROMOTED = 1000
 _NOWHERE = Place(0, 0, 0)
 
 
-def damaged(layout: Layout, row: Row) -> NoReturn:
-    """Say that a job's record cannot be read."""
-    raise StoreCorrupt(
-        f"the record of job {row.id} cannot be read: {layout.segment(row.place.segment)} is "
-        f"damaged at byte {row.place.offset}. The rest of the store is not affected"
-    )
-
-
-class Tombstone(msgspec.Struct, tag_field="kind", tag="tombstone", frozen=True):
-    """A deleted job's last line."""
-
-    id: str
-    rev: int
-    seq: int
-
-    @property
-    def kind(self) -> str:
-        """The line's kind, as the index asks for it."""
-        return "tombstone"
-
-
-_Write = AnyJob | Tombstone
+_Write = AnyJob | lines.Tombstone
 
 
 class DirectoryTransaction:
@@ -86,7 +63,7 @@ class DirectoryTransaction:
         """Return the job as this transaction sees it."""
         if job_id in self._own:
             return self._own[job_id]
-        found = self.caught_up().get(job_id)
+        found = self.index().get(job_id)
         if found is None:
             return None
         return self.store.journal.job(found[0].place) or damaged(self.store.layout, found[0])
@@ -109,9 +86,7 @@ class DirectoryTransaction:
 
     def claim(self, limit: int, now: datetime, gate: Gate = open_gate) -> list[AnyJob]:
         """Make up to `limit` due jobs running and return them."""
-        from jobctl.stores.directory.rows import micros
-
-        index, lanes = self.caught_up(), self.writer.claiming()
+        index, lanes = self.index(), self.writer.claiming()
         self._number()
         if self._fresh:
             # The index must know them before it is asked what is next; their place follows.
@@ -119,13 +94,7 @@ class DirectoryTransaction:
             for job in self._fresh:
                 lanes.follow(job)
             self._fresh = []
-        for _ in range(0, limit, PROMOTED):
-            # In steps; a claim that stops at its limit leaves the rest to the next one.
-            due = index.promote(micros(now), PROMOTED)
-            for name, key, rank, run_at, seq in due:
-                lanes.ready(name, key, rank, run_at, seq)
-            if len(due) < PROMOTED:
-                break
+        more = self.writer.promote(limit, micros(now))
         claimed: list[AnyJob] = []
         while len(claimed) < limit:
             wanted = limit - len(claimed)
@@ -136,7 +105,10 @@ class DirectoryTransaction:
                     claimed.append(claim_job(found, now))
                     self._write(claimed[-1])
             if len(seqs) < wanted:
-                break
+                # A short claim says that nothing more is due that may run.
+                if lanes.full or not more:
+                    break
+                more = self.writer.promote(limit, micros(now))
         return claimed
 
     def delete(self, job: AnyJob) -> None:
@@ -146,12 +118,12 @@ class DirectoryTransaction:
             raise StaleJob(f"job {job.id} was changed by somebody else: read it again")
         self._number()
         known = self._own.get(job.id) or job
-        self._writes.append(Tombstone(job.id, gone.rev, known.seq))
+        self._writes.append(lines.Tombstone(job.id, gone.rev, known.seq))
         self._own[job.id] = None
 
     def cancelling(self) -> list[str]:
         """Return the ids of running jobs that shall end."""
-        return self.caught_up().stopping()
+        return self.index().stopping()
 
     # -- the steps ---------------------------------------------------------------------
 
@@ -162,20 +134,24 @@ class DirectoryTransaction:
             self._locked = True
             self._tail, self._size = self.store.journal.open_tail()
 
-    def catch_up(self) -> tuple[int, int]:
+    def fold_all(self) -> tuple[int, int]:
         """Fold all that the journal holds into the index, in steps, and commit it.
 
         The lock is given up between the steps, so that writers need not wait for all of
         them. Returns the segment and the offset where the index has come to.
         """
-        while True:
-            self.lock()
-            more = self.writer.step()
-            reached = self.writer.finish(self._size)
-            if not more:
-                return reached
-            self._locked = False
-            self.store.lock.release()
+        self._fold(letting_others_write=True)
+        return self.writer.finish(self._size)
+
+    def index(self) -> Index:
+        """Return the index with all that the journal holds, in an open SQLite transaction.
+
+        The lock is held until the end: nobody may write in between.
+        """
+        if not self.writer.open:
+            self._fold(letting_others_write=False)
+        assert self.writer.index is not None
+        return self.writer.index
 
     def commit(self) -> None:
         """Make the transaction durable."""
@@ -229,7 +205,7 @@ class DirectoryTransaction:
         if job.id in self._own:
             own = self._own[job.id]
             return own is not None and own.rev + 1 == job.rev
-        found = self.caught_up().get(job.id)
+        found = self.index().get(job.id)
         return found is not None and found[1] + 1 == job.rev and found[0].seq == job.seq
 
     def _claimable(self, seq: int, index: Index) -> AnyJob | None:
@@ -267,14 +243,11 @@ class DirectoryTransaction:
         total = len(open_lines)
         return [lines.seal(line, k, total) for k, line in enumerate(open_lines, start=1)]
 
-    def caught_up(self) -> Index:
-        """Return the index with all that the journal holds, in an open SQLite transaction.
-
-        The lock is held until the end: nobody may write in between.
-        """
-        if not self.writer.open:
-            self.lock()
-            while self.writer.step():
-                self.writer.finish(self._size)
-        assert self.writer.index is not None
-        return self.writer.index
+    def _fold(self, *, letting_others_write: bool) -> None:
+        self.lock()
+        while self.writer.step():
+            self.writer.finish(self._size)
+            if letting_others_write:
+                self._locked = False
+                self.store.lock.release()
+                self.lock()

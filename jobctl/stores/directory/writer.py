@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 #: An add folds a step when so many bytes of the journal are not in the index.
 _UNFOLDED = 4 << 20
+#: Delayed jobs that become ready at a time.
+PROMOTED = 1000
 
 
 class IndexWriter:
@@ -112,6 +114,19 @@ class IndexWriter:
         if not self._lanes.active:
             self._lanes.load(self.index)
         return self._lanes
+
+    def promote(self, limit: int, now: int) -> bool:
+        """Make due delayed jobs ready, enough for `limit`; return whether more may be due."""
+        index, lanes = self.index, self._lanes
+        assert index is not None
+        assert lanes is not None
+        for _ in range(0, limit, PROMOTED):
+            due = index.promote(now, PROMOTED)
+            for name, key, rank, run_at, seq in due:
+                lanes.ready(name, key, rank, run_at, seq)
+            if len(due) < PROMOTED:
+                return False
+        return True
 
     def distrust(self, err: sqlite3.Error, *, locked: bool) -> None:
         """Close the index after an error, and remove it if that is what is wrong."""

@@ -1,0 +1,193 @@
+"""How a store is read: a snapshot of the index, and the journal where it leads.
+
+No lock is needed. A reader that finds the index behind becomes a writer for as long as it
+takes to bring it up to date; who cannot do that scans the journal.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, NoReturn, TypeVar
+
+from jobctl.core.store import NESTED, AnyJob
+from jobctl.errors import StoreCorrupt, StoreFull, StoreUnwritable
+from jobctl.stores.directory.journal import Journal
+
+if TYPE_CHECKING:
+    from jobctl.stores.directory.index import Index
+    from jobctl.stores.directory.layout import Layout
+    from jobctl.stores.directory.rows import Row
+    from jobctl.stores.directory.store import DirectoryStore
+
+T = TypeVar("T")
+
+
+def damaged(layout: Layout, row: Row) -> NoReturn:
+    """Say that a job's record cannot be read."""
+    raise StoreCorrupt(
+        f"the record of job {row.id} cannot be read: {layout.segment(row.place.segment)} is "
+        f"damaged at byte {row.place.offset}. The rest of the store is not affected"
+    )
+
+
+class Reader:
+    """The reading side of a store, for one thread at a time."""
+
+    def __init__(self, store: DirectoryStore) -> None:
+        self._store = store
+        self._journal = Journal(store.layout, store.store_id)  # with descriptors of its own
+        self.lock = threading.RLock()
+        self._index: Index | None = None
+        self._scan: Index | None = None  # in memory, for who may not write
+        self._scan_version: object = None
+
+    def ask(self, question: Callable[[Index], T]) -> T:
+        """Return what one snapshot of the index answers; it knows all that is written."""
+        with self._alone():
+            try:
+                return self._answer(question)
+            except (sqlite3.Error, StoreUnwritable, StoreFull):
+                # It cannot be brought up to date: slower, but all there is can be read.
+                self._drop()
+                return question(self._scanned())
+            finally:
+                if self._index is not None:
+                    self._index.rest()
+
+    def get(self, job_id: str) -> AnyJob | None:
+        """Return the job with exactly this id. Raises StoreCorrupt if it is damaged."""
+
+        def read(index: Index) -> AnyJob | None:
+            found = index.get(job_id)
+            for _ in range(5):  # it may move while it is read
+                if found is None:
+                    return None
+                job = self._record(found[0])
+                if job is not None:
+                    return job
+                last = found[0]
+                index.look()
+                found = index.get(job_id)
+            damaged(self._store.layout, last)
+
+        return self.ask(read)
+
+    def jobs(self, query: Callable[[Index], Sequence[Row]]) -> list[AnyJob]:
+        """Return the jobs that a query finds, without those that are damaged."""
+
+        def read(index: Index) -> list[AnyJob]:
+            found = []
+            for row in query(index):
+                job = self._record(row)
+                if job is None:  # moved since: ask for this one again
+                    index.look()
+                    again = index.get(row.id)
+                    job = self._record(again[0]) if again else None
+                if job is not None:
+                    found.append(job)
+            return found
+
+        return self.ask(read)
+
+    def version(self) -> object:
+        """Return something cheap that changes whenever anything was written."""
+        with self._alone():
+            segments = self._journal.segments()
+            return (segments[-1], self._journal.end(segments[-1])) if segments else None
+
+    def close(self) -> None:
+        """Let go of everything that is open. The lock is held."""
+        self._drop()
+        if self._scan is not None:
+            self._scan.close()
+            self._scan = None
+        self._journal.close()
+
+    def leave(self) -> object:
+        """Let go of all but the index after a fork, and return that, not to be closed."""
+        self._journal.close()
+        return self._index
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        # Who reads within his own transaction may meet a reader that waits for its end.
+        if not self.lock.acquire(timeout=1.0 if self._store.in_transaction() else -1):
+            raise RuntimeError(NESTED)
+        try:
+            yield
+        finally:
+            self.lock.release()
+
+    def _record(self, row: Row) -> AnyJob | None:
+        job = self._journal.job(row.place)
+        return job if job is not None and job.id == row.id else None
+
+    def _answer(self, question: Callable[[Index], T]) -> T:
+        try:
+            return question(self._caught_up())
+        except sqlite3.Error as err:
+            if not self._rebuilt(err):
+                raise
+            return question(self._caught_up())
+
+    def _caught_up(self) -> Index:
+        """Return the index, with all that the journal holds, and look at it."""
+        index = self._current()
+        while index is None:
+            with self._store.transaction() as tx:
+                reached = tx.fold_all()
+            index = self._current(reached)  # none if it was made anew meanwhile
+        return index
+
+    def _rebuilt(self, err: sqlite3.Error) -> bool:
+        """Build the index anew if the error tells that it is damaged; return if it was."""
+        from jobctl.stores.directory.index import is_damaged
+
+        self._drop()
+        if not is_damaged(err):
+            return False
+        with self._store.transaction() as tx:
+            tx.lock()
+            tx.distrust(err)
+            tx.fold_all()
+        return True
+
+    def _current(self, reached: tuple[int, int] | None = None) -> Index | None:
+        """Return the index if it has come to `reached`, or else to the journal's end."""
+        from jobctl.stores.directory.fold import is_current
+        from jobctl.stores.directory.index import Index
+
+        if self._index is not None and self._index.replaced():
+            self._drop()
+        if self._index is None:
+            if not self._store.layout.index.exists():
+                return None
+            self._index = Index(self._store.layout.index, self._store.store_id)
+        self._index.look()
+        position = self._index.position()
+        if reached is None:
+            known = is_current(self._journal, position)
+        else:
+            known = position is not None and position[:2] >= reached
+        return self._index if known else None
+
+    def _scanned(self) -> Index:
+        """Return an index in memory, for one who may read but not write."""
+        from jobctl.stores.directory.fold import fold_all
+        from jobctl.stores.directory.index import Index
+
+        version = self.version()
+        if self._scan is None or self._scan_version != version:
+            index = Index(None, self._store.store_id)
+            index.reset()
+            fold_all(self._journal, index)
+            self._scan, self._scan_version = index, version
+        return self._scan
+
+    def _drop(self) -> None:
+        if self._index is not None:
+            self._index.close()
+            self._index = None

@@ -1,0 +1,28 @@
+"""The tables of the index. Which index a statement uses is said in the statement."""
+
+from __future__ import annotations
+
+#: Raised with every change of the tables: an index of another version is built anew.
+VERSION = 2
+
+_TABLES = """
+CREATE TABLE meta(version INT, store TEXT, segment INT, offset INT, crc TEXT, length INT);
+CREATE TABLE jobs(
+  seq INTEGER PRIMARY KEY, id TEXT NOT NULL, rev INT NOT NULL, name TEXT NOT NULL,
+  key TEXT NOT NULL, status INT NOT NULL, ready INT NOT NULL, rank INT NOT NULL,
+  due INT NOT NULL, since INT NOT NULL, finished INT,
+  segment INT NOT NULL, offset INT NOT NULL, length INT NOT NULL);
+CREATE UNIQUE INDEX by_id ON jobs(id);
+CREATE INDEX by_status ON jobs(status, seq);
+CREATE INDEX by_name ON jobs(name, status, seq);
+CREATE INDEX by_end ON jobs(status, finished, seq) WHERE finished IS NOT NULL;
+CREATE INDEX best ON jobs(name, key, rank, due, seq) WHERE ready = 1;
+CREATE INDEX oldest ON jobs(name, since, seq, key) WHERE ready = 1;
+CREATE INDEX waiting ON jobs(due) WHERE ready = 2;
+CREATE INDEX stopping ON jobs(seq) WHERE ready = 3;
+CREATE TABLE counters(name TEXT, status INT, n INT,
+  PRIMARY KEY(name, status)) WITHOUT ROWID;
+CREATE TABLE segments(segment INTEGER PRIMARY KEY, live INT NOT NULL);
+"""
+#: What makes them, a statement each.
+STATEMENTS = [text for text in _TABLES.split(";") if text.strip()]

@@ -1,0 +1,49 @@
+"""Claims in the order of the reference store, over more jobs than lanes keep in memory."""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+
+import pytest
+
+from jobctl.core.store import Store, Verdict
+from jobctl.stores.directory.store import DirectoryStore
+from jobctl.stores.memory import MemoryStore
+from tests.helpers import after, claim, ids, make_job, put
+
+
+def _fill(store: Store, count: int) -> None:
+    dice = random.Random(7)
+    put(
+        store,
+        *(
+            make_job(
+                f"{n:04}",
+                name=dice.choice("abc"),
+                concurrency_key=dice.choice([None, "k", "l"]),
+                priority=dice.randrange(3),
+                created_at=after(dice.randrange(500)),
+                run_at=after(dice.randrange(900)) if dice.random() < 0.2 else None,
+            )
+            for n in range(count)
+        ),
+    )
+
+
+@pytest.mark.parametrize(
+    ("count", "step", "shut"), [(1500, 1500, ""), (300, 7, ""), (300, 300, "k"), (300, 30, "l")]
+)
+def test_as_the_reference_store(count: int, step: int, shut: str, tmp_path: Path) -> None:
+    def gate(name: str, key: str | None) -> Verdict:
+        return Verdict.CLOSED if key == shut else Verdict.TAKE
+
+    orders = []
+    for store in (MemoryStore(), DirectoryStore(tmp_path / "store")):
+        _fill(store, count)
+        order: list[str] = []
+        while found := claim(store, step, after(999), gate):
+            order += ids(found)
+        orders.append(order)
+        store.close()
+    assert orders[0] == orders[1]
