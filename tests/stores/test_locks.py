@@ -161,3 +161,11 @@ def test_a_forked_child_and_its_parent_both_go_on(tmp_path: Path) -> None:
     assert not claim(store, 10)
     assert len(store.list(status=Status.RUNNING)) == 8
     store.close()
+
+
+def test_the_first_holder_of_all_is_named(tmp_path: Path) -> None:
+    store = DirectoryStore(tmp_path / "store")
+    store.lock.acquire()
+    assert store.lock.holder() == str(os.getpid())
+    store.lock.release()
+    store.close()

@@ -26,7 +26,7 @@ from jobctl.stores.directory.segments import Line, Place, Segments, first_line, 
 SEGMENT_SIZE = 64 << 20
 _CHUNK = 1 << 20
 #: Nanoseconds that are longer than any tick of a kernel's clock for files.
-_TICKS = 100_000_000
+TICKS = 100_000_000
 #: Why a line does not count although it is whole.
 REFUSED = "a second add of a known id, or an older state of a job"
 
@@ -118,7 +118,12 @@ class Journal(Segments):
         # Two changes within one tick of the kernel's clock leave the same time behind, so a
         # time is trusted only when the tail was written a while after it.
         written = os.fstat(self._fd).st_mtime_ns
-        self._seen = stamp if written > stamp[1] + _TICKS else None
+        self._seen = stamp if written > stamp[1] + TICKS else None
+
+    @property
+    def written_at(self) -> int:
+        """When this process wrote last, in nanoseconds of the file system's clock; or 0."""
+        return 0 if self._whole is None else self._whole[1]
 
     def _folder_stamp(self) -> tuple[int, int]:
         folder = os.stat(self._folder)

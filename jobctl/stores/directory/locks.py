@@ -27,6 +27,7 @@ class WriteLock:
         self._path = path
         self._patience = patience
         self._fd = -1
+        self._signed: bytes | None = None  # what this process wrote last
         #: Where the index had come to, by the last one who said so: segment and offset.
         self.folded = (0, 0)
 
@@ -100,9 +101,12 @@ class WriteLock:
         return os.pread(self._fd, _WIDTH, 0).decode("ascii", "replace").split(" ")[0] or "?"
 
     def _sign(self) -> None:
-        text = os.pread(self._fd, _WIDTH, 0).decode("ascii", "replace").split()
+        text = os.pread(self._fd, _WIDTH, 0)
+        if text == self._signed:
+            return  # nobody else has had it since
+        words = text.decode("ascii", "replace").split()
         try:
-            pid, segment, offset = (int(word) for word in text)
+            pid, segment, offset = (int(word) for word in words)
             self.folded = (segment, offset)
         except ValueError:
             pid, self.folded = 0, (0, 0)
@@ -111,10 +115,11 @@ class WriteLock:
 
     def _write(self) -> None:
         text = f"{os.getpid()} {self.folded[0]} {self.folded[1]}"
+        self._signed = text.ljust(_WIDTH - 1).encode() + b"\n"
         try:
-            os.pwrite(self._fd, text.ljust(_WIDTH - 1).encode() + b"\n", 0)
+            os.pwrite(self._fd, self._signed, 0)
         except OSError:
-            pass  # a hint: a full disk must not stop a writer here
+            self._signed = None  # a hint: a full disk must not stop a writer here
 
 
 def _let_go(fd: int) -> None:

@@ -29,6 +29,12 @@ class DirectorySeat:
     def __init__(self, layout: Layout) -> None:
         self.folder: Path = layout.root
         self._fd = _open_fifo(layout.wake)
+        try:
+            # Writers that have found nobody here look again: see DirectoryStore.wake.
+            os.utime(layout.root)
+        except OSError as err:
+            os.close(self._fd)
+            raise store_error(err, layout.root) from err
 
     def fileno(self) -> int:
         """A descriptor that becomes readable when somebody has written."""

@@ -16,7 +16,7 @@ from jobctl.clock import Clock, SystemClock
 from jobctl.core.job import Status
 from jobctl.core.store import NESTED, AnyJob, Pulse, Stats
 from jobctl.errors import StoreError, StoreFull, StoreUnwritable
-from jobctl.stores.directory.journal import Journal
+from jobctl.stores.directory.journal import TICKS, Journal
 from jobctl.stores.directory.layout import open_store, probe
 from jobctl.stores.directory.locks import PATIENCE, WriteLock
 from jobctl.stores.directory.reader import Reader
@@ -60,6 +60,10 @@ class DirectoryStore:
         self._writer: DirectoryTransaction | None = None
         self._reader = Reader(self)
         self._wake_fd = -1
+        self._root = str(self.layout.root)
+        self._nobody_at: int | None = (
+            None  # when the folder had changed last, as nobody listened
+        )
         #: The segment that is being compacted, and how far: see compact.py.
         self.compacting = (0, 0)
 
@@ -152,19 +156,34 @@ class DirectoryStore:
 
     def wake(self) -> None:
         """Tell the daemon, if there is one, that there may be something to do."""
+        if self._wake_fd < 0 and not self._open_wake():
+            return
         try:
-            if self._wake_fd < 0:
-                # Without a reader this fails, so nobody waits and nothing is left behind.
-                self._wake_fd = os.open(
-                    self.layout.wake, os.O_WRONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOFOLLOW
-                )
             os.write(self._wake_fd, b"\0")
         except BlockingIOError:
             pass  # it is full of wake-ups
         except OSError:
-            if self._wake_fd >= 0:
-                os.close(self._wake_fd)
-                self._wake_fd = -1
+            os.close(self._wake_fd)
+            self._wake_fd = -1
+
+    def _open_wake(self) -> bool:
+        """Open the daemon's FIFO; return whether anybody listens."""
+        # A daemon touches the store's folder after it has begun to listen, and looks for jobs
+        # after that: while the folder is as it was when nobody listened, nobody does.
+        seen = os.stat(self._root).st_mtime_ns
+        if seen == self._nobody_at:
+            return False
+        try:
+            # Without a reader this fails, so nobody waits and nothing is left behind.
+            self._wake_fd = os.open(
+                self.layout.wake, os.O_WRONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOFOLLOW
+            )
+        except OSError:
+            # A time that is not older than a tick may be that of two changes.
+            settled = self.journal.written_at > seen + TICKS
+            self._nobody_at = seen if settled else None
+            return False
+        return True
 
     def seat(self, *, wait: bool = False) -> AbstractContextManager[DirectorySeat]:
         """Become the store's daemon; StoreBusy names the one there is, unless `wait`."""
