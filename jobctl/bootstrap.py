@@ -13,12 +13,12 @@ from jobctl import config as configuration
 from jobctl.clock import SystemClock
 from jobctl.config import Config, Fault
 from jobctl.core.job import FINISHED, Options
-from jobctl.errors import ConfigError, HandlerError, InvalidJob, StoreError
+from jobctl.errors import ConfigError, InvalidJob, StoreError
 from jobctl.services.queue import QueueService
 
 if TYPE_CHECKING:
     from jobctl.core.store import Store
-    from jobctl.runtime.daemon import Settings
+    from jobctl.runtime.settings import Settings
     from jobctl.services.health import Health
 
 #: Seconds that a stop may take after the last worker was killed: results are written.
@@ -91,24 +91,15 @@ def run_daemon(
     signal to stop, `reread` reads the configuration anew for a reload. Raises HandlerError,
     StoreError or ConfigError if it cannot start.
     """
-    import signal
-
     from jobctl.runtime.daemon import Daemon
     from jobctl.runtime.log import Log
+    from jobctl.runtime.signals import prepare_for_signals
 
-    def interrupt(signum: int, frame: object) -> None:
-        raise KeyboardInterrupt
-
-    # Until the loop listens for signals a stop simply ends what was begun: nothing runs yet.
-    signal.signal(signal.SIGTERM, interrupt)
-    if os.environ.get("WATCHDOG_USEC"):
-        import faulthandler
-
-        faulthandler.enable()  # the watchdog's SIGABRT then says where the loop is stuck
+    prepare_for_signals(os.environ)
     clock = SystemClock()
     log = Log(clock, colour=not os.environ.get("NO_COLOR"))
-    for ignored in _ignored(config):
-        log.warning(f"{ignored} is checked, but this version does not act on it yet")
+    for shortfall in configuration.shortfalls(config):
+        log.warning(shortfall)
     store = open_store(config)
     try:
 
@@ -124,28 +115,8 @@ def run_daemon(
     return 0
 
 
-def _ignored(config: Config) -> list[str]:
-    """Return what the configuration asks for and nobody does yet."""
-    run = config.run
-    return [
-        *(f"[{table}]" for table in ("schedules", "alerts") if getattr(config, table)),
-        *(
-            f"[limits] {key} of {name!r}"
-            for name, limit in config.limits.items()
-            for key in ("concurrency", "rate")
-            if limit.get(key) is not None
-        ),
-        *(["[run] async_concurrency"] if run.async_concurrency > 1 else []),
-        *(
-            f"[run] {key}"
-            for key in ("max_jobs_per_worker", "max_worker_rss")
-            if getattr(run, key) is not None
-        ),
-    ]
-
-
 def _settings(config: Config, processes: Sequence[str], *, stop_on_eof: bool) -> Settings:
-    from jobctl.runtime.daemon import Settings
+    from jobctl.runtime.settings import Settings, Terms
 
     run = config.run
     return Settings(
@@ -162,7 +133,11 @@ def _settings(config: Config, processes: Sequence[str], *, stop_on_eof: bool) ->
         ),
         limits=config.limits,
         shutdown_timeout=run.shutdown_timeout,
-        kill_after=run.kill_after,
+        terms=Terms(
+            kill_after=run.kill_after,
+            max_jobs=run.max_jobs_per_worker,
+            max_rss=run.max_worker_rss,
+        ),
         max_result=run.max_result,
         stop_on_eof=stop_on_eof,
     )
@@ -184,38 +159,16 @@ def check_handlers(config: Config) -> str | None:
     """Import the handlers in a process of their own; return what went wrong, or None."""
     if not config.run.handlers:
         return None
-    import tempfile
+    from jobctl.runtime.check import import_problem
 
-    from jobctl.runtime.channel import Setup
-    from jobctl.runtime.server import Server
-
-    with tempfile.TemporaryFile() as slots:
-        slots.truncate(4096)
-        setup = Setup(
-            entries=list(config.run.handlers),
-            folder=str(config.folder),
-            processes=[],
-            max_result=0,
-            path=[str(config.folder)],
-        )
-        server = Server(setup, slots.fileno(), 1, os.environ)
-        try:
-            server.wait_ready()
-        except HandlerError as err:
-            return str(err)
-        finally:
-            server.close()
-    return None
+    return import_problem(_settings(config, (), stop_on_eof=False).setup, os.environ)
 
 
 def known_handlers(config: Config) -> dict[str, Any] | None:
     """Return the handlers that the last daemon of the store had, by name; None if unknown."""
-    try:
-        text = (Path(config.store) / "handlers.json").read_bytes()
-        known = msgspec.json.decode(text)["handlers"]
-    except (OSError, msgspec.MsgspecError, KeyError, TypeError, UnicodeDecodeError):
-        return None
-    return known if isinstance(known, dict) else None
+    from jobctl.services.known import read_handlers
+
+    return read_handlers(Path(config.store))
 
 
 def check_health(config: Config, max_wait: str) -> Health:

@@ -13,13 +13,14 @@ from typing import TYPE_CHECKING, Any
 
 from jobctl.config import find
 from jobctl.config.model import RETENTION, Config, Fault, Run
+from jobctl.config.shortfalls import shortfalls
 from jobctl.errors import ConfigError
 
 if TYPE_CHECKING:
     from jobctl.config.kinds import Kind
     from jobctl.config.source import Source
 
-__all__ = ["RETENTION", "Config", "Fault", "Run", "check", "load"]
+__all__ = ["RETENTION", "Config", "Fault", "Run", "check", "load", "shortfalls"]
 
 
 def load(

@@ -32,6 +32,23 @@ class Limits:
         #: When the next job of a name may begin, of the wall clock: kept over a restart.
         self.next_at: dict[str, float] = {}
 
+    def copy(self) -> Limits:
+        """Return limits that count for themselves from here on."""
+        other = Limits(self._by_name)
+        other._running = self._running.copy()
+        other._keys = self._keys.copy()
+        other.next_at = self.next_at.copy()
+        return other
+
+    def use(self, by_name: dict[str, Limit]) -> None:
+        """Let other limits hold from now on, for what runs already too."""
+        self._by_name = by_name
+
+    def rates(self) -> dict[str, float]:
+        """Return when the next job of each name with a rate may begin."""
+        limited = (name for name, limit in self._by_name.items() if limit.rate is not None)
+        return {name: self.next_at[name] for name in limited if name in self.next_at}
+
     def name_open(self, name: str, now: float) -> bool:
         """Return whether a job of this name may begin now."""
         limit = self._by_name.get(name)

@@ -7,15 +7,15 @@ pids to be theirs, and it ends what a dead worker leaves behind.
 
 from __future__ import annotations
 
-import io
 import os
 import selectors
 import signal
 import socket
 import sys
 from collections.abc import Iterator
-from pathlib import Path
 from resource import struct_rusage
+
+import msgspec
 
 from jobctl.clock import SystemClock
 from jobctl.errors import HandlerError
@@ -32,9 +32,9 @@ from jobctl.runtime.channel import (
     Unforked,
     decode_to_server,
 )
+from jobctl.runtime.forked import load, run_worker
 from jobctl.runtime.process import adopt_orphans, children, die_with_parent
 from jobctl.runtime.slots import Slots
-from jobctl.runtime.worker import Worker
 
 
 class ForkServer:
@@ -118,11 +118,11 @@ class ForkServer:
             if self._fresh:
                 assert self._setup is not None
                 memfd = os.memfd_create("setup", 0)
-                os.write(memfd, _json(self._setup))
+                os.write(memfd, msgspec.json.encode(self._setup))
                 for inherited in (fd, self._slots_fd):
                     os.set_inheritable(inherited, True)
                 numbers = (parent, slot, fd, self._slots_fd, self._slots.count, memfd)
-                code = "from jobctl.runtime.forkserver import fresh_worker; fresh_worker()"
+                code = "from jobctl.runtime.forked import fresh_worker; fresh_worker()"
                 os.execv(
                     sys.executable,
                     [sys.executable, "-P", "-c", code, *(str(number) for number in numbers)],
@@ -193,66 +193,6 @@ def reap() -> Iterator[tuple[int, int, struct_rusage]]:
         if pid == 0:
             return
         yield pid, status, usage
-
-
-def load(setup: Setup) -> None:
-    """Import the handlers. Raises HandlerError with the user's traceback."""
-    sys.path[:0] = [entry for entry in setup.path if entry not in sys.path]
-    os.environ["JOBCTL_IMPORTING"] = "1"  # a queue.start() at the top level must not recurse
-    try:
-        handlers.load(setup.entries, Path(setup.folder))
-        for entry in setup.processes:
-            name, _, where = entry.partition("=")
-            handlers.register_process(name, where, Path(setup.folder))
-    finally:
-        del os.environ["JOBCTL_IMPORTING"]
-
-
-def run_worker(parent: int, slot: int, fd: int, slots: Slots, max_result: int) -> None:
-    """Be a worker; never return."""
-    os.setsid()
-    die_with_parent(parent)
-    adopt_orphans()
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    _offer_to_oom_killer()
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):  # closed, or replaced by the handlers module
-            stream.reconfigure(line_buffering=True)
-    sock = socket.socket(fileno=fd)
-    Worker(Channel(sock), slots, slot, max_result).serve()
-    slots.clear(slot)  # whoever ends without this has crashed, with exit code 0 too
-    os._exit(0)
-
-
-def fresh_worker() -> None:
-    """Be a worker that imports the handlers for itself: see ForkServer._load."""
-    parent, slot, fd, slots_fd, count, memfd = (int(word) for word in sys.argv[1:])
-    import msgspec
-
-    setup = msgspec.json.decode(os.pread(memfd, 1 << 24, 0), type=Setup)
-    die_with_parent(parent)
-    try:
-        load(setup)
-    except HandlerError as err:
-        print(err, file=sys.stderr)  # noqa: T201 - the daemon's own log is out of reach here
-        os._exit(1)
-    run_worker(parent, slot, fd, Slots(slots_fd, count), setup.max_result)
-
-
-def _json(setup: Setup) -> bytes:
-    import msgspec
-
-    return msgspec.json.encode(setup)
-
-
-def _offer_to_oom_killer() -> None:
-    # When memory runs out, a handler goes before the daemon does.
-    try:
-        with open("/proc/self/oom_score_adj", "w", encoding="ascii") as file:
-            file.write("500")
-    except OSError:
-        pass
 
 
 def main() -> None:

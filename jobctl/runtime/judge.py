@@ -1,4 +1,4 @@
-"""What the death of a worker makes of the jobs that it held."""
+"""How attempts end that no handler has ended: by a worker's death, by a stop, by nobody."""
 
 from __future__ import annotations
 
@@ -13,6 +13,13 @@ from jobctl.runtime.channel import Exited
 def released(now: datetime) -> Ending:
     """Return the ending of an attempt that had not begun, or that was given back."""
     return Ending(Outcome.RELEASED, now)
+
+
+def unknown(name: str, known: list[str], now: datetime) -> Ending:
+    """Return the ending of a job that none of the known handlers runs."""
+    there = ", ".join(known) or "none"
+    error = JobError("UnknownHandler", f"no handler is called {name!r}; there are: {there}")
+    return Ending(Outcome.ERROR, now, error=error, final=True)
 
 
 def begun(killed: Outcome | None, news: Exited | None, now: datetime) -> Ending:

@@ -9,7 +9,9 @@ from typing import Any
 from jobctl.core.job import Job, Options, Outcome
 from jobctl.runtime.channel import Channel, Report, decode_report, decode_task, pair
 from jobctl.runtime.plan import IN_HAND, MOST
+from jobctl.runtime.process import resident
 from jobctl.runtime.server import Server
+from jobctl.runtime.slots import Slots
 
 AnyJob = Job[Any]
 
@@ -28,9 +30,11 @@ class Given:
 
 
 class PoolWorker:
-    """A worker process, seen from the daemon."""
+    """A worker process, seen from the daemon. It is given at most `max_jobs`."""
 
-    def __init__(self, slot: int, server: Server, now: float) -> None:
+    def __init__(
+        self, slot: int, server: Server, now: float, max_jobs: int | None = None
+    ) -> None:
         ours, theirs = pair()
         ours.setblocking(False)
         self.slot = slot
@@ -43,16 +47,58 @@ class PoolWorker:
         self.given: dict[str, Given] = {}
         self.cost = 0.0
         self.idle_since = now
+        self.left = max_jobs  # how many jobs more it may be given
         self.leaving = False
         self.full = False
         self.reported = False
         self.slow = False  # what it is at takes longer than a short job
 
     @property
+    def usable(self) -> bool:
+        """Whether it may be given anything at all."""
+        return not (self.leaving or self.full or self.slow or self.spent)
+
+    @property
     def takes_more(self) -> bool:
         """Whether it may be given another short job beside those that it holds."""
-        room = self.cost < IN_HAND and len(self.given) < MOST
-        return room and not (self.leaving or self.full or self.slow)
+        return self.cost < IN_HAND and len(self.given) < MOST and self.usable
+
+    @property
+    def spent(self) -> bool:
+        """Whether it has been given as many jobs as it may."""
+        return self.left is not None and self.left <= 0
+
+    def grew_over(self, limit: int | None) -> bool:
+        """Whether it keeps more memory than so many bytes."""
+        if limit is None or self.pid is None:
+            return False
+        size = resident(self.pid)
+        return size is not None and size > limit
+
+    def at(self, slots: Slots) -> tuple[Given, float] | None:
+        """Return which job it is at, and since when."""
+        begun = slots.begun(self.slot)
+        given = None if begun is None else self.given.get(begun[0])
+        if begun is None or given is None or begun[1] < given.at:
+            return None
+        return given, begun[1]
+
+    def hold(self, given: Given, cost: float) -> None:
+        """Take note of a job that it was sent."""
+        self.given[given.job.id] = given
+        self.cost += cost
+        if self.left is not None:
+            self.left -= 1
+
+    def reported_on(self, job_id: str, now: float) -> Given | None:
+        """Take note of a report, and return the job that it is about."""
+        self.full = self.slow = False
+        self.reported = True
+        given = self.given.pop(job_id, None)
+        if given is not None and not self.given:
+            self.cost = 0.0
+            self.idle_since = now
+        return given
 
     def take_back(self) -> list[Given]:
         """Read back what it has not yet read, and return it in its order."""
@@ -62,6 +108,8 @@ class PoolWorker:
             if given is not None:
                 back.append(given)
         self.full = False
+        if self.left is not None:
+            self.left += len(back)
         return back
 
     def reports(self) -> Iterator[Report]:

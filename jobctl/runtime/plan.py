@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
+from jobctl.core.limits import Limits
 from jobctl.core.store import Verdict
 
 #: Seconds of work that a worker holds at most, as short jobs that wait for each other.
@@ -41,37 +42,64 @@ class Plan:
     """
 
     def __init__(
-        self, durations: Durations, free: int, rooms: list[float], names: Collection[str]
+        self,
+        durations: Durations,
+        free: int,
+        rooms: list[float],
+        names: Collection[str],
+        limits: Limits | None = None,
+        now: float = 0.0,
     ) -> None:
+        """Make a plan. `limits` are its own: what it admits at `now` (wall clock) counts."""
         self._durations = durations
         self._free = free
         self._rooms = rooms
         self._names = names
+        self._limits = Limits({}) if limits is None else limits
+        self._now = now
+        #: Whether a limit kept a job back that was due.
+        self.held_back = False
 
     @property
     def room(self) -> bool:
         """Whether anything fits."""
         return self._free > 0 or any(room > 0 for room in self._rooms)
 
+    @property
+    def opens_at(self) -> float | None:
+        """When a rate lets the next job begin, of the wall clock; None if no rate waits."""
+        return self._limits.opens_at(self._now)
+
     def admit(self, name: str, key: str | None) -> Verdict:
-        """Find a place for a job of this name, and take it.
+        """Find a place for a job of this name and concurrency key, and take it.
 
         When the best job does not fit nothing is taken: a long job must not be overtaken
-        for ever by the short ones behind it.
+        for ever by the short ones behind it. One that a limit keeps back is passed over.
         """
         if name not in self._names:
             # With no handlers at all somebody has yet to configure them: the jobs wait.
             return Verdict.TAKE if self._names else Verdict.CLOSED
-        cost = self._durations.cost(name)
+        if not self._limits.name_open(name, self._now):
+            self.held_back = True
+            return Verdict.NAME_CLOSED
+        if not self._limits.key_open(key):
+            self.held_back = True
+            return Verdict.CLOSED
+        if not self._take_place(self._durations.cost(name)):
+            return Verdict.FULL
+        self._limits.begin(name, key, self._now)
+        return Verdict.TAKE
+
+    def _take_place(self, cost: float | None) -> bool:
         if self._free > 0:
             self._free -= 1
             if cost is not None:
                 self._rooms.append(IN_HAND - cost)
-            return Verdict.TAKE
+            return True
         if cost is None or not self._rooms:
-            return Verdict.FULL
+            return False
         best = max(range(len(self._rooms)), key=self._rooms.__getitem__)
         if self._rooms[best] < cost:
-            return Verdict.FULL
+            return False
         self._rooms[best] -= cost
-        return Verdict.TAKE
+        return True

@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 _PR_SET_PDEATHSIG = 1
 _PR_SET_CHILD_SUBREAPER = 36
+_PAGE = os.sysconf("SC_PAGE_SIZE")
 
 
 class Process(NamedTuple):
@@ -55,6 +56,39 @@ def session(pid: int) -> int:
     """Return the session of a process, 0 if it is gone."""
     fields = _stat(pid)
     return int(fields[3]) if fields else 0
+
+
+def resident(pid: int) -> int | None:
+    """Return how many bytes of memory a process keeps, None if it is gone."""
+    try:
+        pages = Path(f"/proc/{pid}/statm").read_bytes().split()[1]
+    except (OSError, IndexError):
+        return None
+    return int(pages) * _PAGE
+
+
+def reset_peak() -> None:
+    """Let `peak` begin anew, if the kernel allows it."""
+    try:
+        fd = os.open("/proc/self/clear_refs", os.O_WRONLY | os.O_CLOEXEC)
+        try:
+            os.write(fd, b"5")  # resets VmHWM (proc(5))
+        finally:
+            os.close(fd)
+    except OSError:
+        pass
+
+
+def peak() -> int | None:
+    """Return how many bytes of memory this process kept at most, None if nobody knows."""
+    try:
+        with open("/proc/self/status", "rb") as file:
+            for line in file:
+                if line.startswith(b"VmHWM:"):
+                    return int(line.split()[1]) * 1024
+    except OSError:
+        pass
+    return None
 
 
 def _stat(pid: int) -> list[str] | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 CAUGHT = (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT, signal.SIGHUP)
@@ -54,3 +54,16 @@ class Signals:
                 signal.signal(number, handler)
             self._ours.close()
             self._theirs.close()
+
+
+def prepare_for_signals(environ: Mapping[str, str]) -> None:
+    """Have a stop end the process at once, until a loop catches signals: nothing runs yet."""
+
+    def interrupt(signum: int, frame: object) -> None:
+        raise KeyboardInterrupt
+
+    signal.signal(signal.SIGTERM, interrupt)
+    if environ.get("WATCHDOG_USEC"):
+        import faulthandler
+
+        faulthandler.enable()  # the watchdog's SIGABRT then says where the loop is stuck

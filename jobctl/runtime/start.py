@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ from jobctl.core.store import Store
 from jobctl.runtime.channel import Ready
 from jobctl.runtime.keeper import recover
 from jobctl.runtime.log import Log
+from jobctl.services.known import write_handlers
 
 
 def handler_options(ready: Ready) -> dict[str, dict[str, Any]]:
@@ -29,15 +29,10 @@ def _options(said: dict[str, Any]) -> dict[str, Any]:
     return options
 
 
-def write_handlers(ready: Ready, folder: Path, log: Log) -> None:
-    """Write handlers.json, for `add` and completion; warn of what the import left behind."""
-    text = msgspec.json.encode({"handlers": ready.handlers, "schedules": []})
-    draft = folder / "handlers.json.new"
+def tell_handlers(ready: Ready, folder: Path, log: Log) -> None:
+    """Write handlers.json, and warn of what the import left behind."""
     try:
-        fd = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-        with open(fd, "wb") as file:
-            file.write(text)
-        draft.rename(folder / "handlers.json")
+        write_handlers(ready.handlers, folder)
     except OSError as err:
         log.warning(f"handlers.json was not written: {err}")
     if ready.fresh:

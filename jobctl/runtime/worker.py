@@ -20,6 +20,7 @@ from jobctl.core.retry import Fail, Retry, Snooze
 from jobctl.runtime.channel import Channel, Report, Task, decode_task
 from jobctl.runtime.handlers import Handler, find
 from jobctl.runtime.interrupts import JobCancelled, JobTimeout
+from jobctl.runtime.process import peak, reset_peak
 from jobctl.runtime.slots import Slots
 from jobctl.runtime.validation import InvalidData
 
@@ -59,7 +60,7 @@ class Worker:
         job = task.job
         self._slots.begin(self._slot, job.id, self._clock.monotonic())
         if task.alone:
-            _reset_peak()
+            reset_peak()
         began, start = self._clock.now(), self._clock.monotonic()
         result, changes = self._attempt(task)
         seconds = self._clock.monotonic() - start
@@ -67,7 +68,7 @@ class Worker:
             started_at=began,
             finished_at=began + timedelta(seconds=seconds),
             worker=self._name,
-            max_rss=_peak() if task.alone else None,
+            max_rss=peak() if task.alone else None,
             **changes,
         )
         _flush()
@@ -221,28 +222,6 @@ def _text(value: object) -> str:
     except Exception as err:
         text = f"<its text cannot be had: {type(err).__name__}>"
     return text.encode("utf-8", "backslashreplace").decode()
-
-
-def _reset_peak() -> None:
-    try:
-        fd = os.open("/proc/self/clear_refs", os.O_WRONLY | os.O_CLOEXEC)
-        try:
-            os.write(fd, b"5")  # resets VmHWM (proc(5))
-        finally:
-            os.close(fd)
-    except OSError:
-        pass
-
-
-def _peak() -> int | None:
-    try:
-        with open("/proc/self/status", "rb") as file:
-            for line in file:
-                if line.startswith(b"VmHWM:"):
-                    return int(line.split()[1]) * 1024
-    except OSError:
-        pass
-    return None
 
 
 def _flush() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 
 import pytest
 import typer
@@ -10,7 +11,7 @@ import typer
 from jobctl.core.job import Options, Outcome, Status
 from jobctl.stores.directory.store import DirectoryStore
 from tests.cli.conftest import Cli
-from tests.helpers import FakeClock, after, claim, end, make_job, put, there
+from tests.helpers import FakeClock, after, claim, end, eventually, make_job, put, there
 
 DEAD = Options(max_retries=0)
 
@@ -155,6 +156,23 @@ def test_cleanup_refuses(cli: Cli, store: DirectoryStore, typed: list[str]) -> N
     assert (result.code, result.out) == (2, "")
     assert result.err.startswith("jobctl: --")
     assert store.stats().total == 6
+
+
+def test_cancel_waits_for_what_runs(cli: Cli, store: DirectoryStore) -> None:
+    assert cli("cancel", "pending", "--wait") == (0, "pending\n", "")
+
+    def end_it() -> None:
+        eventually(lambda: there(store, "running").cancelling)
+        end(store, there(store, "running"), Outcome.CANCELLED)
+
+    daemon = threading.Thread(target=end_it)
+    daemon.start()
+    result = cli("cancel", "running", "nope", "--wait", "--json")
+    daemon.join()
+    assert result.code == 3  # of the one that is not there
+    [record] = json.loads(result.out)
+    assert (record["id"], record["status"]) == ("running", "cancelled")
+    assert cli("cancel", "nope", "--wait").code == 3
 
 
 def test_wait(cli: Cli) -> None:

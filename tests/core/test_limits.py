@@ -66,3 +66,27 @@ def test_a_clock_set_back_closes_a_name_for_one_interval_at_most() -> None:
     limits.begin("mail", None, NOW)
     before = NOW - 86_400
     assert limits.opens_at(before) == before + 10
+
+
+def test_a_copy_counts_for_itself() -> None:
+    limits = Limits({"mail": Limit(concurrency=1, rate=(1, 10.0))})
+    copy = limits.copy()
+    copy.begin("mail", "key", NOW)
+    assert (copy.name_open("mail", NOW), copy.key_open("key")) == (False, False)
+    assert (limits.name_open("mail", NOW), limits.key_open("key")) == (True, True)
+    assert limits.next_at == {}
+
+
+def test_other_limits_count_what_runs_already() -> None:
+    limits = Limits({})
+    limits.begin("mail", None, NOW)
+    limits.use({"mail": Limit(concurrency=1)})
+    assert not limits.name_open("mail", NOW)
+
+
+def test_rates_are_those_of_names_that_have_one() -> None:
+    limits = Limits({"mail": Limit(rate=(1, 10.0)), "free": Limit(concurrency=1)})
+    limits.next_at["gone"] = NOW
+    for name in ("mail", "free"):
+        limits.begin(name, None, NOW)
+    assert limits.rates() == {"mail": NOW + 10}

@@ -12,9 +12,13 @@ from typing import Any, cast
 import pytest
 
 from jobctl.core.job import Ending, Options, Outcome
+from jobctl.core.limits import Limits
 from jobctl.runtime.channel import Channel, Exited, Report, Task, decode_task
-from jobctl.runtime.pool import IDLE, LONGEST_PAUSE, Pool
+from jobctl.runtime.crew import LONGEST_PAUSE
+from jobctl.runtime.deadlines import IDLE
+from jobctl.runtime.pool import Pool
 from jobctl.runtime.server import Server
+from jobctl.runtime.settings import Terms
 from jobctl.runtime.slots import Slots
 from jobctl.runtime.worker import STOP_SIGNAL
 from tests.helpers import NOON, FakeClock, make_job
@@ -44,14 +48,14 @@ class FakeServer:
 class Bench:
     """A pool and all that it is connected to."""
 
-    def __init__(self, slots: Slots, clock: FakeClock, concurrency: int) -> None:
+    def __init__(self, slots: Slots, clock: FakeClock, concurrency: int, terms: Terms) -> None:
         self.server, self.slots, self.clock = FakeServer(), slots, clock
         self.settled: list[tuple[str, Outcome]] = []
         self.pool = Pool(
             cast(Server, self.server),
             slots,
             concurrency=concurrency,
-            kill_after=5.0,
+            terms=terms,
             settle=lambda job, ending, _: self.settled.append((job.id, ending.outcome)),
             watch=lambda *_: None,
             forget=lambda *_: None,
@@ -83,13 +87,13 @@ class Bench:
     def report(self, job_id: str, slot: int = 0, seconds: float = 0.0) -> None:
         ending = Ending(Outcome.COMPLETED, NOON)
         self.server.workers[slot].send(Report(job_id, ending, None, seconds))
-        self.pool.read(self.pool._workers[slot])
+        self.pool.read(self.pool.crew.workers[slot])
 
     def die(self, slot: int = 0, status: int = 9) -> None:
         self.pool.exited(Exited(100 + slot, status, 0, NOON))
 
     def close(self) -> None:
-        self.pool.close()
+        self.pool.crew.close()
         for channel in self.server.workers.values():
             channel.close()
 
@@ -98,9 +102,9 @@ class Bench:
 def make(tmp_path: Path, clock: FakeClock) -> Iterator[Any]:
     made: list[Bench] = []
 
-    def bench(concurrency: int = 1) -> Bench:
+    def bench(concurrency: int = 1, **terms: Any) -> Bench:
         fd = Slots.create(tmp_path / "slots", 4)
-        made.append(Bench(Slots(fd, 4), clock, concurrency))
+        made.append(Bench(Slots(fd, 4), clock, concurrency, Terms(**terms)))
         os.close(fd)
         return made[-1]
 
@@ -128,14 +132,14 @@ def test_short_jobs_share_and_are_taken_back_from_behind_a_long_one(make: Any) -
     assert bench.begin(1) == "b"
     bench.give("c", "d")
     bench.report("b", 1)
-    assert [len(worker.given) for worker in bench.pool._workers.values()] == [2, 1]
+    assert [len(worker.given) for worker in bench.pool.crew.workers.values()] == [2, 1]
     bench.clock.advance(0.1)
     assert bench.begin(1) in ("c", "d")
     bench.pool.tick()
-    assert set(bench.pool._workers[0].given) == {"a"}
-    assert set(bench.pool._workers[1].given) == {"c", "d"}
+    assert set(bench.pool.crew.workers[0].given) == {"a"}
+    assert set(bench.pool.crew.workers[1].given) == {"c", "d"}
     bench.give("e")  # nor is anything more put behind a
-    assert set(bench.pool._workers[1].given) == {"c", "d", "e"}
+    assert set(bench.pool.crew.workers[1].given) == {"c", "d", "e"}
 
 
 def test_a_death_charges_what_was_begun_alone_and_a_result_wins(make: Any) -> None:
@@ -244,7 +248,7 @@ def test_junk_from_a_worker_kills_it(make: Any) -> None:
     bench.begin()
     for junk in (b"not a message", b"\1", b"\0"):
         bench.server.workers[0].sock.send(junk)
-        bench.pool.read(bench.pool._workers[0])
+        bench.pool.read(bench.pool.crew.workers[0])
     assert bench.server.signals == [(100, signal.SIGKILL)] * 3
     bench.die()
     assert bench.settled == [("a", Outcome.CRASHED)]
@@ -259,7 +263,7 @@ def test_idle_workers_leave_but_the_last(make: Any) -> None:
         bench.report(job_id, slot, seconds=1)
     bench.clock.advance(IDLE + 1)
     bench.pool.tick()
-    assert sorted(worker.leaving for worker in bench.pool._workers.values()) == [
+    assert sorted(worker.leaving for worker in bench.pool.crew.workers.values()) == [
         False,
         True,
         True,
@@ -280,3 +284,60 @@ def test_a_stop_gives_back_what_has_not_begun_and_kills_the_rest(make: Any) -> N
     bench.die()
     assert bench.settled[1:] == [("a", Outcome.RELEASED)]
     assert not bench.pool.busy
+
+
+def test_a_worker_runs_so_many_jobs_and_no_more(make: Any) -> None:
+    bench = make(max_jobs=2)
+    bench.pool.durations.note("work", 0.0001)
+    bench.give("a", "b", "c")
+    bench.fork()
+    assert len(bench.pool.crew.workers[0].given) == 2
+    for job_id in "ab":
+        bench.begin()
+        bench.report(job_id)
+    assert bench.pool.crew.workers[0].leaving
+    assert bench.pool.plan({"work"}, Limits({}), 0.0).room is False
+    bench.die(status=0)
+    assert bench.server.forks == 2
+    assert bench.begin() == "c"
+    assert [outcome for _, outcome in bench.settled] == [Outcome.COMPLETED] * 2
+
+
+def test_what_is_taken_back_from_a_worker_does_not_count(make: Any) -> None:
+    bench = make(max_jobs=3)
+    bench.pool.durations.note("work", 0.0001)
+    bench.give("a", "b", "c")
+    worker = bench.pool.crew.workers[0]
+    assert worker.spent
+    bench.begin()
+    assert [given.job.id for given in worker.take_back()] == ["b", "c"]
+    assert worker.left == 2
+
+
+def test_a_worker_that_grew_gives_back_what_it_has_not_read(
+    make: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sizes = iter([100, 101])
+    monkeypatch.setattr("jobctl.runtime.member.resident", lambda pid: next(sizes))
+    bench = make(max_rss=100)
+    bench.pool.durations.note("work", 0.0001)
+    bench.give("a", "b", "c")
+    bench.fork()
+    bench.begin()
+    bench.report("a")
+    assert not bench.pool.crew.workers[0].leaving
+    bench.begin()
+    bench.report("b")
+    assert bench.pool.crew.workers[0].leaving
+    assert bench.pool.crew.workers[0].given == {}
+    bench.die(status=0)
+    assert bench.begin() == "c"
+
+
+def test_other_terms_hold_from_a_reload_on_for_what_runs_too(make: Any) -> None:
+    bench = make()
+    bench.give("a", timeout=2.0)
+    bench.fork()
+    bench.begin()
+    bench.pool.use(cast(Server, FakeServer()), Terms(kill_after=50.0))
+    assert bench.pool.tick() == pytest.approx(52.0)

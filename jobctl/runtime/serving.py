@@ -1,0 +1,258 @@
+"""A daemon at work: its loop, and what follows from what.
+
+The loop is thin: it waits for whichever comes first (a wake-up, a report, a reply of the
+store's thread, a signal, a deadline) and hands it on.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+from typing import Any
+
+from jobctl.clock import Clock
+from jobctl.core.job import Ending, Job, Options
+from jobctl.core.store import Seat, Store
+from jobctl.runtime import judge
+from jobctl.runtime.agenda import Agenda
+from jobctl.runtime.channel import Forked, Ready, Unforked
+from jobctl.runtime.family import Family
+from jobctl.runtime.generations import Generations, News
+from jobctl.runtime.inuse import InUse
+from jobctl.runtime.keeper import Keeper, Reply, Settlement
+from jobctl.runtime.log import Log
+from jobctl.runtime.loop import Loop
+from jobctl.runtime.plan import Plan
+from jobctl.runtime.pool import Pool
+from jobctl.runtime.report import Reporter
+from jobctl.runtime.server import Server
+from jobctl.runtime.signals import Signals
+from jobctl.runtime.slots import Slots
+from jobctl.runtime.stop import Stop
+from jobctl.runtime.systemd import Manager
+from jobctl.runtime.throttle import Throttle
+
+AnyJob = Job[Any]
+
+
+class Serving:
+    """The loop of a daemon that has its seat. `slots_fd` holds one slot more than workers."""
+
+    def __init__(
+        self,
+        store: Store,
+        seat: Seat,
+        family: Family,
+        in_use: InUse,
+        slots_fd: int,
+        *,
+        clock: Clock,
+        log: Log,
+        manager: Manager,
+    ) -> None:
+        count = in_use.settings.concurrency + 1
+        self._seat = seat
+        self._family = family
+        self._in_use = in_use
+        self._slots = Slots(slots_fd, count)
+        self._clock = clock
+        self._log = log
+        self._manager = manager
+        self._reporter = Reporter(log)
+        self._loop = Loop()
+        self._agenda = Agenda()
+        self._stop = Stop(log, manager)
+        self._signals = Signals()
+        self._throttle = Throttle(in_use.settings.limits, seat.folder, clock)
+        self._keeper = Keeper(store, clock)
+        self._pool: Pool
+        self.servers = Generations(
+            family,
+            slots_fd,
+            count,
+            watch=self._loop.watch,
+            forget=self._loop.forget,
+            on_news=self._on_news,
+            on_ready=self._on_new_server,
+            on_broken=lambda err: in_use.refuse(err, self.servers),
+            on_death=self._on_server_death,
+        )
+
+    def serve(self, server: Server, burst: bool) -> None:
+        """Serve until a stop, with `burst` until nothing is due. Raises StoreError."""
+        settings = self._in_use.settings
+        self._pool = Pool(
+            server,
+            self._slots,
+            concurrency=settings.concurrency,
+            terms=settings.terms,
+            settle=self._settle,
+            watch=self._loop.watch,
+            forget=self._loop.forget,
+            now=self._clock.now,
+            monotonic=self._clock.monotonic,
+        )
+        self._loop.watch(self._seat, self._on_wake)
+        self._loop.watch(self._keeper, self._on_reply)
+        self._loop.watch(self._signals, self._signals.drain)
+        if settings.stop_on_eof:
+            self._loop.watch(0, self._on_input)
+        self._keeper.start()
+        try:
+            with self._signals.catch():
+                self._say_ready()
+                while not self._finished(burst):
+                    self.step()
+        finally:
+            self._keeper.stop()
+            self._pool.crew.close()
+            self._throttle.save()
+        self._reporter.summary()
+
+    def _say_ready(self) -> None:
+        handlers, concurrency = self._in_use.handlers, self._in_use.settings.concurrency
+        self._manager.ready()
+        self._log.info(
+            f"ready: {len(handlers)} handlers, concurrency {concurrency}",
+            handlers=sorted(handlers),
+            pid=os.getpid(),
+        )
+
+    def step(self) -> None:
+        """Wait for something to happen, and do what follows from it."""
+        self._ask()
+        self._loop.wait(self._patience())
+        self.servers.release(self._pool.crew.uses)
+        for number in self._signals.take():
+            self._on_signal(number)
+        now = self._clock.monotonic()
+        self._agenda.tick(now)
+        self._in_use.tick(now, self.servers)
+        if self._stop.over(now):
+            self._pool.release_running()
+
+    def _patience(self) -> float:
+        """Return how many seconds the loop may sleep."""
+        now = self._clock.monotonic()
+        waits = [
+            *self._agenda.waits(now, busy=self._keeper.busy),
+            self._pool.tick(),
+            self._throttle.tick(),
+            self._in_use.wait(now),
+            self._manager.tick(now, self._status),
+            self._stop.wait(now),
+        ]
+        return max(0.0, min(wait for wait in waits if wait is not None))
+
+    def _status(self) -> str:
+        """Return what `systemctl status` shows of us in one line."""
+        refused = "the store refuses, jobs wait; " if self._agenda.refused else ""
+        stopping = "stopping; " if self._stop.wanted else ""
+        return f"{stopping}{refused}{self._pool.at_work} running, {self._reporter.line()}"
+
+    def _finished(self, burst: bool) -> bool:
+        if self._keeper.busy or self._agenda.settlements or self._pool.busy:
+            return False
+        return self._stop.wanted or (burst and self._agenda.drained and not self._agenda.hungry)
+
+    def _ask(self) -> None:
+        if self._keeper.busy:
+            return
+        now, idle = self._clock.monotonic(), not self._pool.busy
+        request = self._agenda.next_request(
+            now, self._plan, claim=not self._stop.wanted, idle=idle
+        )
+        if request is not None:
+            self._keeper.ask(request)
+
+    def _plan(self) -> Plan:
+        now = self._clock.now().timestamp()
+        return self._pool.plan(self._in_use.handlers, self._throttle.snapshot(), now)
+
+    # -- what happens ------------------------------------------------------------------
+
+    def _on_wake(self) -> None:
+        self._seat.drain()
+        self._agenda.wake()
+
+    def _on_reply(self) -> None:
+        reply = self._keeper.answer()
+        if reply.bug is not None:
+            raise reply.bug
+        now = self._clock.monotonic()
+        if reply.error is not None:
+            self._on_store_error(reply, now)
+            return
+        if self._agenda.refused:
+            self._log.info("the store can be used again")
+        self._agenda.take(reply, now, self._clock.now())
+        for job in reply.settled:
+            self._reporter.ended(job)
+        for job in reply.claimed:
+            # Not when it was claimed: a slow disk must not bring two beginnings together.
+            self._throttle.begin(job, self._clock.now())
+            self._start(job)
+        for job_id in reply.cancelling:
+            self._pool.cancel(job_id)
+
+    def _on_store_error(self, reply: Reply, now: float) -> None:
+        if not self._agenda.refused:
+            self._log.error(f"the store refuses, jobs wait: {reply.error}")
+        self._agenda.refuse(reply, now)
+        if self._stop.hopeless(now):
+            assert reply.error is not None
+            raise reply.error
+
+    def _start(self, job: AnyJob) -> None:
+        handlers, default = self._in_use.handlers, self._in_use.settings.options
+        if self._stop.wanted:
+            self._settle(job, judge.released(self._clock.now()), default)
+        elif job.name in handlers:
+            self._pool.give(job, self._in_use.options(job))
+        else:
+            ending = judge.unknown(job.name, sorted(handlers), self._clock.now())
+            self._settle(job, ending, default)
+
+    def _settle(self, job: AnyJob, ending: Ending, options: Options) -> None:
+        self._throttle.end(job)
+        self._agenda.settlements.append(Settlement(job, ending, options))
+        self._agenda.place_free()
+
+    def _on_news(self, news: News) -> None:
+        if isinstance(news, Forked):
+            self._family.add(news.pid)
+            self._pool.forked(news.slot, news.pid)
+            return
+        if isinstance(news, Unforked):
+            self._log.error(f"a worker could not be started, its jobs wait: {news.message}")
+            self._pool.unforked(news.slot)
+        else:
+            self._family.remove(news.pid)
+            self._pool.exited(news)
+        self._agenda.place_free()
+
+    def _on_new_server(self, server: Server, ready: Ready) -> None:
+        self._in_use.take_over(ready)
+        settings = self._in_use.settings
+        self._throttle.use(settings.limits)
+        self._pool.use(server, settings.terms)
+        self._agenda.hungry = True
+
+    def _on_server_death(self) -> None:
+        self._log.error("the fork server died; its workers are ended and a new one is started")
+        self._pool.server_died()
+        self._in_use.prepare(self.servers)
+
+    def _on_input(self) -> None:
+        if not os.read(0, 4096):
+            self._loop.forget(0)
+            self._signals.add(signal.SIGTERM)
+
+    def _on_signal(self, number: int) -> None:
+        if number == signal.SIGHUP:
+            if not self._stop.wanted:
+                self._in_use.reload(self.servers)
+            return
+        patience = self._in_use.settings.shutdown_timeout
+        self._stop.ask(number, patience, self._clock.monotonic())
+        self._pool.release_waiting()
