@@ -15,6 +15,7 @@ from typing import Any, Protocol
 import msgspec
 
 from jobctl.core.job import Job, Status
+from jobctl.core.note import Note
 
 AnyJob = Job[Any]
 
@@ -98,7 +99,9 @@ class Transaction(Protocol):
         """Make up to `limit` due jobs running and return them.
 
         By priority (higher first), then run_at (none first), then in the order added;
-        every tenth claim of a store goes to the longest waiting, so nothing starves.
+        every tenth claim of a store goes to the longest waiting, so nothing starves. A job
+        is not due before all of its `after` have completed (or are gone), nor while its
+        name is paused.
         """
         ...
 
@@ -111,6 +114,22 @@ class Transaction(Protocol):
 
         Raises StaleJob if it was changed meanwhile.
         """
+        ...
+
+    def dependents(self, job_id: str) -> list[AnyJob]:
+        """Return the pending jobs that have this one in their `after`."""
+        ...
+
+    def put(self, note: Note) -> None:
+        """Write a note in place of the one with its topic and key."""
+        ...
+
+    def drop(self, topic: str, key: str) -> None:
+        """Remove a note, if it is there."""
+        ...
+
+    def note(self, topic: str, key: str) -> Note | None:
+        """Return a note as this transaction sees it."""
         ...
 
 
@@ -178,7 +197,23 @@ class Store(Protocol):
         ...
 
     def oldest_due(self, now: datetime) -> AnyJob | None:
-        """Return the pending job that has been due for longest, None if none is due."""
+        """Return the pending job that has been due for longest, None if none is due.
+
+        One that waits for others, or whose name is paused, is not due.
+        """
+        ...
+
+    def notes(
+        self, topic: str, prefix: str = "", *, newest: bool = False, limit: int | None = None
+    ) -> Sequence[Note]:
+        """Return the notes of a topic whose keys begin with `prefix`, in the order of keys.
+
+        With `newest` the last keys come first.
+        """
+        ...
+
+    def notes_before(self, topic: str, before: datetime, limit: int) -> Sequence[Note]:
+        """Return notes that tell of a time before this one, the oldest first."""
         ...
 
     def version(self) -> object:

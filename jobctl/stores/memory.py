@@ -12,7 +12,7 @@ import shutil
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from math import inf
@@ -23,6 +23,7 @@ import msgspec
 
 from jobctl.core import job as transitions
 from jobctl.core.job import Status
+from jobctl.core.note import EVERYTHING, PAUSE, Note
 from jobctl.core.store import NESTED, AnyJob, Gate, Pulse, Stats, Verdict, open_gate
 from jobctl.errors import StaleJob, StoreBusy
 
@@ -33,19 +34,38 @@ _PULSE_STEP = 0.01
 
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(AnyJob).decode
+_decode_note = msgspec.json.Decoder(Note).decode
 
 _Jobs = list[AnyJob]
+_Notes = list[Note]
 
 
 class _State(msgspec.Struct):
     """All that a transaction may change."""
 
     jobs: dict[str, AnyJob] = {}
+    notes: dict[tuple[str, str], Note] = {}  # by topic and key
     seq: int = 0  # of the last add
     claims: int = 0  # ever made, for the tenth
 
     def copy(self) -> _State:
-        return _State(dict(self.jobs), self.seq, self.claims)
+        return _State(dict(self.jobs), dict(self.notes), self.seq, self.claims)
+
+    def due(self, now: datetime) -> Iterator[AnyJob]:
+        """Yield the pending jobs that nothing but a gate holds back."""
+        paused = {key for topic, key in self.notes if topic == PAUSE}
+        for job in self.jobs.values():
+            if job.status is not Status.PENDING or self.blocked(job):
+                continue
+            if EVERYTHING in paused or job.name in paused:
+                continue
+            if job.run_at is None or job.run_at <= now:
+                yield job
+
+    def blocked(self, job: AnyJob) -> bool:
+        """Return whether a job waits for others."""
+        others = (self.jobs.get(job_id) for job_id in job.after)
+        return any(job is not None and job.status is not Status.COMPLETED for job in others)
 
 
 class MemoryTransaction:
@@ -115,10 +135,31 @@ class MemoryTransaction:
         del self._state.jobs[job.id]
         self.changed = True
 
+    def dependents(self, job_id: str) -> list[AnyJob]:
+        """Return the pending jobs that have this one in their `after`."""
+        jobs = self._state.jobs.values()
+        found = [j for j in jobs if j.status is Status.PENDING and job_id in j.after]
+        return [_copy(job) for job in sorted(found, key=lambda job: job.seq)]
+
+    def put(self, note: Note) -> None:
+        """Write a note in place of the one with its topic and key."""
+        self._state.notes[note.topic, note.key] = _copy_note(note)
+        self.changed = True
+
+    def drop(self, topic: str, key: str) -> None:
+        """Remove a note, if it is there."""
+        if self._state.notes.pop((topic, key), None) is not None:
+            self.changed = True
+
+    def note(self, topic: str, key: str) -> Note | None:
+        """Return a note as this transaction sees it."""
+        note = self._state.notes.get((topic, key))
+        return _copy_note(note) if note else None
+
     def _best(self, now: datetime, shut: set[object]) -> AnyJob | None:
         due = [
             job
-            for job in _due(self._state.jobs.values(), now)
+            for job in self._state.due(now)
             if job.name not in shut and (job.name, job.concurrency_key) not in shut
         ]
         fair = (self._state.claims + 1) % FAIR == 0
@@ -138,12 +179,8 @@ def _copy(job: AnyJob) -> AnyJob:
     return _decode(_encode(job))
 
 
-def _due(jobs: Iterable[AnyJob], now: datetime) -> Iterator[AnyJob]:
-    return (
-        job
-        for job in jobs
-        if job.status is Status.PENDING and (job.run_at is None or job.run_at <= now)
-    )
+def _copy_note(note: Note) -> Note:
+    return _decode_note(_encode(note))
 
 
 def _by_priority(job: AnyJob) -> tuple[int, float, int]:
@@ -253,13 +290,30 @@ class MemoryStore:
 
     def next_run_at(self) -> datetime | None:
         """Return when the next delayed job is due, None if none waits."""
-        waiting = self._jobs(lambda job: job.status is Status.PENDING)
+        state = self._state
+        waiting = self._jobs(
+            lambda job: job.status is Status.PENDING and not state.blocked(job)
+        )
         return min((job.run_at for job in waiting if job.run_at), default=None)
 
     def oldest_due(self, now: datetime) -> AnyJob | None:
         """Return the pending job that has been due for longest, None if none is due."""
-        job = min(_due(self._jobs(), now), key=_by_waiting, default=None)
+        job = min(self._state.due(now), key=_by_waiting, default=None)
         return _copy(job) if job else None
+
+    def notes(
+        self, topic: str, prefix: str = "", *, newest: bool = False, limit: int | None = None
+    ) -> Sequence[Note]:
+        """Return the notes of a topic whose keys begin with `prefix`, in the order of keys."""
+        notes = self._notes(lambda note: note.topic == topic and note.key.startswith(prefix))
+        notes.sort(key=lambda note: note.key, reverse=newest)
+        return [_copy_note(note) for note in notes[:limit]]
+
+    def notes_before(self, topic: str, before: datetime, limit: int) -> Sequence[Note]:
+        """Return notes that tell of a time before this one, the oldest first."""
+        notes = self._notes(lambda note: note.topic == topic and note.at < before)
+        notes.sort(key=lambda note: (note.at, note.key))
+        return [_copy_note(note) for note in notes[:limit]]
 
     def version(self) -> object:
         """Return something cheap that changes whenever anything was written."""
@@ -318,3 +372,6 @@ class MemoryStore:
 
     def _jobs(self, chosen: Callable[[AnyJob], bool] = lambda job: True) -> _Jobs:
         return [job for job in self._state.jobs.values() if chosen(job)]
+
+    def _notes(self, chosen: Callable[[Note], bool]) -> _Notes:
+        return [note for note in self._state.notes.values() if chosen(note)]

@@ -15,11 +15,12 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from jobctl.core import job as transitions
 from jobctl.core.job import FINISHED, Ending, Job, Options, Outcome, Status
+from jobctl.core.note import EVERYTHING, TOPICS, Note
 from jobctl.core.store import Gate, Store, Transaction, Verdict
 from jobctl.errors import StaleJob, WrongStatus
 from jobctl.stores.directory.store import DirectoryStore
 from jobctl.stores.memory import MemoryStore
-from tests.helpers import FakeClock, after, claim, ids, make_job
+from tests.helpers import NOON, FakeClock, after, claim, ids, make_job
 
 IDS = [f"{a}{b}" for a in "abc" for b in "1234"]
 some_ids = st.sampled_from(IDS)
@@ -33,6 +34,7 @@ new_jobs = st.builds(
     run_at=st.sampled_from([None, None, 20, 40, 60]).map(lambda s: after(s) if s else None),
     created_at=st.integers(0, 9).map(after),
     concurrency_key=st.sampled_from([None, "k"]),
+    after=st.sampled_from([(), (), ("a1",), ("a1", "b2"), ("c4",)]),
 )
 few_jobs = st.lists(new_jobs, max_size=3)
 
@@ -155,6 +157,24 @@ class StoreMachine(RuleBasedStateMachine):
 
         self.both(work)
 
+    @rule(
+        topic=st.sampled_from(TOPICS),
+        key=st.sampled_from(["x", "y", EVERYTHING]),
+        put=st.booleans(),
+        fail=st.booleans(),
+        elsewhere=st.booleans(),
+    )
+    def note(self, topic: str, key: str, put: bool, fail: bool, elsewhere: bool) -> None:
+        def work(tx: Transaction) -> None:
+            if put:
+                tx.put(Note(topic, key, after(self.time), {"n": self.time}))
+            else:
+                tx.drop(topic, key)
+            if fail:
+                raise Boom
+
+        self.both(work, elsewhere=elsewhere)
+
     @rule(lose_index=st.booleans())
     def reopen(self, lose_index: bool) -> None:
         self.real.close()
@@ -183,6 +203,15 @@ class StoreMachine(RuleBasedStateMachine):
                 assert ids(ended) == ids(self.model.finished(status, after(self.time)))
                 assert store.count_finished(status, after(self.time)) == len(ended)
             self.next_is_the_same(store)
+
+            for topic in TOPICS:
+                assert store.notes(topic) == self.model.notes(topic)
+            for one in ("a1", "b2"):
+                with store.transaction() as real, self.model.transaction() as model:
+                    assert ids(real.dependents(one)) == ids(model.dependents(one))
+            oldest = [each.oldest_due(after(self.time)) for each in (store, self.model)]
+            since = [max(job.created_at, job.run_at or NOON) if job else None for job in oldest]
+            assert since[0] == since[1]
 
     def next_is_the_same(self, store: Store) -> None:
         # Those that are due may be taken for ready ones already.

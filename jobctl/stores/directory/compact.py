@@ -7,9 +7,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from jobctl.core.note import TOPICS, Note
+from jobctl.core.store import AnyJob
 from jobctl.stores.directory import lines
 
 if TYPE_CHECKING:
+    from jobctl.stores.directory.index import Index
+    from jobctl.stores.directory.journal import Journal
+    from jobctl.stores.directory.segments import Line
     from jobctl.stores.directory.transaction import DirectoryTransaction
 
 #: A segment is worth it when no more than this share of it still counts.
@@ -39,11 +44,9 @@ def compact_step(tx: DirectoryTransaction) -> bool:
         offset = line.place.offset + line.place.length
         seen += 1
         if lines.intact(line.text):
-            entry = lines.decode_entry(line.text)
-            found = index.get(entry.id) if entry.kind == "job" else None
-            job = journal.job(line.place) if found and found[0].place == line.place else None
-            if job is not None:
-                tx.copy(job)
+            live = _live(journal, index, line)
+            if live is not None:
+                tx.copy(live)
         else:
             journal.quarantine(line, "damaged, found as its segment was compacted")
         if seen == _BATCH:
@@ -58,3 +61,13 @@ def compact_step(tx: DirectoryTransaction) -> bool:
     journal.retire(oldest)
     tx.store.compacting = (0, 0)
     return True
+
+
+def _live(journal: Journal, index: Index, line: Line) -> AnyJob | Note | None:
+    """Return what an intact line holds if it still counts."""
+    entry = lines.decode_entry(line.text)
+    if entry.kind in TOPICS:
+        known = index.note_place(entry.kind, entry.key) == line.place
+        return journal.note(line.place) if known else None
+    found = index.get(entry.id) if entry.kind == "job" else None
+    return journal.job(line.place) if found and found[0].place == line.place else None

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
 import msgspec
 
+from jobctl.core.note import TOPICS
 from jobctl.stores.directory import lines
 from jobctl.stores.directory.index import Index
 from jobctl.stores.directory.journal import REFUSED, Journal
 from jobctl.stores.directory.rows import Position
 from jobctl.stores.directory.segments import Line, Place
+from jobctl.stores.directory.table import Folded
 
 #: Lines that are folded in one step; a transaction is never split.
 STEP = 10_000
+
+_KINDS = ("job", "tombstone", *TOPICS)
+_NOTHING = Folded([], [], [])
 
 Found = tuple[lines.Entry, Place]
 
@@ -44,8 +48,8 @@ def agrees(journal: Journal, position: Position) -> bool:
     return len(text) == place.length and lines.checksum(text) == position.crc
 
 
-def fold_step(journal: Journal, index: Index) -> tuple[bool, list[Any]]:
-    """Fold up to STEP lines; return whether there is more, and the entries that are news.
+def fold_step(journal: Journal, index: Index) -> tuple[bool, Folded]:
+    """Fold up to STEP lines; return whether there is more, and what became of them.
 
     The caller holds the write lock, has begun a SQLite transaction, and makes the journal
     durable before he commits it.
@@ -61,10 +65,9 @@ def fold_step(journal: Journal, index: Index) -> tuple[bool, list[Any]]:
             more = True
             break
     if last is None:
-        return False, []
-    jobs = [(entry, place) for entry, place in taken if entry.kind in ("job", "tombstone")]
-    news, refused = index.fold(jobs)
-    for place in refused:
+        return False, _NOTHING
+    folded = index.fold([(entry, place) for entry, place in taken if entry.kind in _KINDS])
+    for place in folded.refused:
         journal.quarantine(Line(place, journal.read_raw(place)), REFUSED)
     place = last.place
     index.set_position(
@@ -72,7 +75,7 @@ def fold_step(journal: Journal, index: Index) -> tuple[bool, list[Any]]:
             place.segment, place.offset + place.length, lines.checksum(last.text), place.length
         )
     )
-    return more, news
+    return more, folded
 
 
 def fold_all(journal: Journal, index: Index) -> None:

@@ -2,35 +2,20 @@
 
 It knows of each job what claims, lists and counts need, and where its record stands. A
 status is kept as a number; `ready` says what a job waits for: 1 to be claimed now, 2 for
-its run_at, 3 to be stopped by its daemon. Times are microseconds since the epoch.
+its run_at, 3 to be stopped by its daemon, 4 for other jobs. Times are microseconds since
+the epoch.
 """
 
 from __future__ import annotations
 
 import os
 import sqlite3
-from collections import Counter
-from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from jobctl.stores.directory.layout import store_error
-from jobctl.stores.directory.queries import Queries
-from jobctl.stores.directory.rows import Old, Position, Row, columns
+from jobctl.stores.directory.rows import Position
 from jobctl.stores.directory.schema import STATEMENTS, VERSION
-from jobctl.stores.directory.segments import Place
-
-_INSERT = "INSERT INTO jobs VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?)"
-_UPDATE = (
-    "UPDATE jobs SET rev=?, status=?, ready=?, due=?, since=?, finished=?, "
-    "segment=?, offset=?, length=? WHERE seq=?"
-)
-_MOVE = "UPDATE jobs SET segment=?, offset=?, length=? WHERE seq=?"
-_OLD = "SELECT seq, rev, status, segment, length, name, key, rank FROM jobs WHERE id=?"
-_COUNT = "INSERT INTO counters VALUES (?,?,?) ON CONFLICT DO UPDATE SET n = n + excluded.n"
-_LIVE = (
-    "INSERT INTO segments VALUES (?,?) ON CONFLICT DO UPDATE SET live = live + excluded.live"
-)
+from jobctl.stores.directory.table import JobTable
 
 
 def remove(path: Path) -> None:
@@ -62,7 +47,7 @@ def _present(path: Path) -> int:
                 raise store_error(err, path) from err
 
 
-class Index(Queries):
+class Index(JobTable):
     """One connection to the index. A `path` of None keeps it in memory."""
 
     def __init__(self, path: Path | None, store_id: str) -> None:
@@ -74,6 +59,7 @@ class Index(Queries):
             path or ":memory:", timeout=30, isolation_level=None, check_same_thread=False
         )
         self.execute = self._db.execute
+        self.executemany = self._db.executemany
         try:
             # WAL with NORMAL never waits for the disk at a commit: the journal is the truth.
             self.execute("PRAGMA journal_mode=WAL")
@@ -140,95 +126,6 @@ class Index(Queries):
             self.execute(statement)
         self.execute("INSERT INTO meta VALUES (?,?,0,0,'',0)", (VERSION, self._store_id))
 
-    # -- folding -----------------------------------------------------------------------
-
-    def fold(self, found: Sequence[tuple[Any, Place]]) -> tuple[list[Any], list[Place]]:
-        """Take in new lines, in their order.
-
-        A line is a Job, or anything with its fields and a `kind` of "tombstone". Returns
-        those that change a job (a copy does not), and the places of those that must not
-        count: a second add of a known id, a seq that is another job's, a state older than
-        the known one.
-        """
-        known: dict[str, Old | None] = {}
-        latest: dict[str, tuple[Any, Place] | None] = {}
-        news: list[Any] = []
-        refused: list[Place] = []
-        seen: dict[str, tuple[int, int]] = {}  # seq and rev as of this fold
-        owners: dict[int, str] = {}  # of the seqs that are new in this fold
-        for entry, place in found:
-            key = entry.id
-            if key not in known:
-                row = self.execute(_OLD, (key,)).fetchone()
-                known[key] = old = Old(*row) if row else None
-                if old:
-                    seen[key] = (old.seq, old.rev)
-            before = seen.get(key)
-            if getattr(entry, "kind", "job") == "tombstone":
-                if before and before[0] == entry.seq:
-                    latest[key] = None
-                    del seen[key]
-                    news.append(entry)
-            elif before and (entry.seq != before[0] or entry.rev < before[1]):
-                refused.append(place)
-            elif before is None and self._owner(entry.seq, owners, key) != key:
-                refused.append(place)
-            else:
-                latest[key] = (entry, place)
-                seen[key] = (entry.seq, entry.rev)
-                if before is None or entry.rev > before[1]:
-                    news.append(entry)
-        self._write(known, latest)
-        return news, refused
-
-    def _owner(self, seq: int, owners: dict[int, str], new: str) -> str:
-        owner = owners.get(seq)
-        if owner is None:
-            row = self.execute("SELECT id FROM jobs WHERE seq=?", (seq,)).fetchone()
-            owner = owners[seq] = row[0] if row else new
-        return owner
-
-    def _write(
-        self,
-        known: dict[str, Old | None],
-        latest: dict[str, tuple[Any, Place] | None],
-    ) -> None:
-        counts: Counter[tuple[str, int]] = Counter()
-        live: Counter[int] = Counter()
-        deletes, inserts, updates, moves = [], [], [], []
-        for job_id, new in latest.items():
-            old = known[job_id]
-            if old:
-                counts[old.name, old.status] -= 1
-                live[old.segment] -= old.length
-            if new is None:
-                if old:
-                    deletes.append((old.seq,))
-                continue
-            entry, place = new
-            values = columns(entry)
-            name, key, status, ready, rank, due, since, finished = values
-            counts[name, status] += 1
-            live[place.segment] += place.length
-            if old and (old.seq, old.name, old.key, old.rank) != (entry.seq, name, key, rank):
-                deletes.append((old.seq,))
-                old = None
-            if old is None:
-                inserts.append((entry.seq, job_id, entry.rev, *values, *place))
-            elif old.rev == entry.rev:
-                moves.append((*place, old.seq))
-            else:
-                updates.append(
-                    (entry.rev, status, ready, due, since, finished, *place, old.seq)
-                )
-        many = self._db.executemany
-        many("DELETE FROM jobs WHERE seq=?", deletes)
-        many(_INSERT, inserts)
-        many(_UPDATE, updates)
-        many(_MOVE, moves)
-        many(_COUNT, [(*key, n) for key, n in counts.items() if n])
-        many(_LIVE, [(segment, n) for segment, n in live.items() if n])
-
     def set_position(self, position: Position) -> None:
         """Write down how far the journal has been folded in."""
         self.execute("UPDATE meta SET segment=?, offset=?, crc=?, length=?", position)
@@ -241,8 +138,3 @@ class Index(Queries):
             "RETURNING name, key, rank, due, seq",
             (now, limit),
         ).fetchall()
-
-    def drop(self, row: Row) -> None:
-        """Forget a job whose record cannot be read any more."""
-        old = Old(*self.execute(_OLD, (row.id,)).fetchone())
-        self._write({row.id: old}, {row.id: None})

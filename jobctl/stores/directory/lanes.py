@@ -8,11 +8,14 @@ together: a name that may not run costs one look, however many lanes it has.
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Iterable
 from typing import Any
 
 from jobctl.core.job import Status
+from jobctl.core.note import EVERYTHING, PAUSE, TOPICS
 from jobctl.core.store import Gate, Verdict
 from jobctl.stores.directory.lane import Elder, Heads, Lane, Order, Source
+from jobctl.stores.directory.waits import Moved
 
 #: Every so many claims one goes to the longest waiting, so that nothing starves.
 FAIRNESS = 10
@@ -28,6 +31,7 @@ class Name:
         self.name = name
         self.lanes: Heads[Lane] = Heads()
         self.closed = False  # to the claim that is going on
+        self.paused = False
         self.offered: Order | None = None  # the head that counts in the heap of names
         self.next: Lane | None = None  # whose next job the head is
         self.gone: set[int] = set()  # claimed in this transaction, not yet in the index
@@ -42,12 +46,12 @@ class Name:
 
     def head(self, source: Source) -> Order | None:
         """Return the next job, None if there is none or the name is closed."""
-        self.next = None if self.closed else self.lanes.first(source)
+        self.next = None if self.closed or self.paused else self.lanes.first(source)
         return self.next.offered if self.next else None
 
     def elder(self, source: Source) -> Elder | None:
         """Return the open job that has waited longest, if it is one of the first few."""
-        if self.closed:
+        if self.closed or self.paused:
             return None
         self._asked = True
         while True:
@@ -78,6 +82,8 @@ class Lanes:
 
     def __init__(self) -> None:
         self._names: Heads[Name] = Heads()
+        self._paused: set[str] = set()
+        self._resumed: set[str] = set()  # to be looked at again
         self._touched: set[Name] = set()
         self._loaded = False
         self._count = 0
@@ -93,11 +99,13 @@ class Lanes:
         """Forget everything; the next claim loads it from the index."""
         self._names.clear()
         self._touched.clear()
+        self._resumed.clear()
         self._loaded = False
 
     def load(self, source: Source) -> None:
         """Find the lanes that have ready jobs."""
         self.reset()
+        self._paused = source.paused()
         found = source.next_lane("", "")
         while found is not None:
             name = self._name(found[0])
@@ -108,6 +116,28 @@ class Lanes:
             self._names.offer(name.name, source)
         self._loaded = True
 
+    def follow_all(self, entries: Iterable[Any], moved: Iterable[Moved]) -> None:
+        """Take in new lines of the journal, and who waits for others or no longer does."""
+        for entry in entries:
+            kind = getattr(entry, "kind", "job")
+            if kind == PAUSE:
+                self.pause(entry.key, on=not entry.gone)
+            elif kind not in TOPICS:
+                self.follow(entry)
+        for one in moved:
+            if one.ready == 1:
+                self.ready(*one[:5])
+            else:
+                self._leave(one.name, one.key, one.seq)
+
+    def pause(self, name: str, *, on: bool) -> None:
+        """Let the jobs of a name (EVERYTHING: of all) rest, or go on."""
+        (self._paused.add if on else self._paused.discard)(name)
+        known = self._names.get(name)
+        if known is not None:
+            known.paused = on
+            self._resumed.add(name)
+
     def follow(self, entry: Any) -> None:
         """Take in a line of the journal: a job in its newest state."""
         if getattr(entry, "kind", "job") == "tombstone":
@@ -117,12 +147,16 @@ class Lanes:
                     each.discard(entry.seq)
             return
         key = entry.concurrency_key or ""
-        if entry.status is Status.PENDING and entry.run_at is None:
+        if entry.status is Status.PENDING and entry.run_at is None and not entry.after:
             self.ready(entry.name, key, -entry.priority, 0, entry.seq)
-        elif known := self._names.get(entry.name):
+        else:
+            self._leave(entry.name, key, entry.seq)
+
+    def _leave(self, name: str, key: str, seq: int) -> None:
+        if known := self._names.get(name):
             known.forget_elders()
             if lane := known.lanes.get(key):
-                lane.discard(entry.seq)
+                lane.discard(seq)
 
     def ready(self, name: str, key: str, rank: int, due: int, seq: int) -> None:
         """Take in a job that may be claimed now."""
@@ -144,6 +178,11 @@ class Lanes:
         taken: list[int] = []
         closed: list[tuple[Name, Lane]] = []
         self.full = False
+        if EVERYTHING in self._paused:
+            return taken
+        for name_again in self._resumed:
+            self._names.offer(name_again, source)
+        self._resumed.clear()
         try:
             while len(taken) < limit:
                 found = self._next(source)
@@ -169,7 +208,11 @@ class Lanes:
         return taken
 
     def _name(self, name: str) -> Name:
-        return self._names.get(name) or self._names.add(name, Name(name))
+        known = self._names.get(name)
+        if known is None:
+            known = self._names.add(name, Name(name))
+            known.paused = name in self._paused
+        return known
 
     def _open(self, closed: list[tuple[Name, Lane]], source: Source) -> None:
         for name, lane in closed:

@@ -17,6 +17,7 @@ from typing import Any
 import msgspec
 
 from jobctl.core.job import Job, Status
+from jobctl.core.note import Note
 
 _CRC_LENGTH = len(',"crc":"00000000"}')
 _END = re.compile(rb',"tx":\[(\d+),(\d+)\],"crc":"[0-9a-f]{8}"\}\n\Z')
@@ -39,11 +40,20 @@ class Entry(msgspec.Struct):
     run_at: datetime | None = None
     finished_at: datetime | None = None
     concurrency_key: str | None = None
+    after: tuple[str, ...] = ()
     cancelling: bool = False
     rev: int = 0
     seq: int = 0
+    key: str = ""  # of a note, whose kind is its topic
+    at: datetime | None = None
+    value: msgspec.Raw = msgspec.Raw(b"null")
     tx: tuple[int, int] = (1, 1)
     segment: int = 0
+
+    @property
+    def gone(self) -> bool:
+        """Whether the line says that a note is there no more."""
+        return bytes(self.value) == b"null"
 
 
 class Tombstone(msgspec.Struct, tag_field="kind", tag="tombstone", frozen=True):
@@ -57,6 +67,25 @@ class Tombstone(msgspec.Struct, tag_field="kind", tag="tombstone", frozen=True):
     def kind(self) -> str:
         """The line's kind, as the index asks for it."""
         return "tombstone"
+
+
+class NoteLine(msgspec.Struct, frozen=True):
+    """A note; without a value it is there no more."""
+
+    kind: str
+    key: str
+    at: datetime
+    value: dict[str, Any] | None
+
+    @property
+    def gone(self) -> bool:
+        """Whether the line says that it is there no more."""
+        return self.value is None
+
+    @classmethod
+    def of(cls, note: Note) -> NoteLine:
+        """Return the line of a note."""
+        return cls(note.topic, note.key, note.at, note.value)
 
 
 class SegmentHeader(msgspec.Struct, tag_field="kind", tag="segment"):
@@ -74,6 +103,7 @@ class SegmentHeader(msgspec.Struct, tag_field="kind", tag="segment"):
 
 decode_entry = msgspec.json.Decoder(Entry).decode
 decode_header = msgspec.json.Decoder(SegmentHeader).decode
+_decode_note = msgspec.json.Decoder(NoteLine).decode
 
 
 def encode(thing: object) -> bytes:
@@ -111,3 +141,12 @@ def decode_job(line: bytes) -> Job[Any]:
     Raises msgspec.MsgspecError if it holds something else.
     """
     return _decode_job(line)
+
+
+def decode_note(line: bytes) -> Note | None:
+    """Return the note of a line that is intact, None if it says that there is none.
+
+    Raises msgspec.MsgspecError if it holds something else.
+    """
+    found = _decode_note(line)
+    return None if found.value is None else Note(found.kind, found.key, found.at, found.value)

@@ -5,19 +5,18 @@ Left to itself SQLite's planner once sorted a million rows for a claim of ten.
 
 from __future__ import annotations
 
-import sqlite3
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import Any
 
 from jobctl.core.job import Status
+from jobctl.core.note import EVERYTHING
+from jobctl.stores.directory.notes import Notes
 from jobctl.stores.directory.rows import NUMBER, STATUSES, Row
 from jobctl.stores.directory.segments import Place
 
 
-class Queries:
+class Queries(Notes):
     """The questions, for a connection that answers them."""
-
-    execute: Callable[..., sqlite3.Cursor]
 
     def stopping(self) -> list[str]:
         """Return the running jobs that shall end."""
@@ -33,9 +32,15 @@ class Queries:
 
     def oldest_due(self, now: int) -> Row | None:
         """Return the job that has been due for longest; it costs a look at all that wait."""
-        ready = self.execute("SELECT MIN(since), seq FROM jobs INDEXED BY oldest WHERE ready=1")
+        if EVERYTHING in self.paused():
+            return None
+        ready = self.execute(
+            "SELECT MIN(since), seq FROM jobs INDEXED BY oldest WHERE ready=1 "
+            "AND name NOT IN (SELECT key FROM notes WHERE topic='pause')"
+        )
         delayed = self.execute(
             "SELECT due, seq FROM jobs INDEXED BY waiting WHERE ready=2 AND due<=? "
+            "AND name NOT IN (SELECT key FROM notes WHERE topic='pause') "
             "ORDER BY due LIMIT 1",
             (now,),
         )

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, NoReturn, TypeVar
 
+from jobctl.core.note import Note
 from jobctl.core.store import NESTED, AnyJob
 from jobctl.errors import StoreCorrupt, StoreFull, StoreUnwritable
 from jobctl.stores.directory.journal import Journal
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from jobctl.stores.directory.index import Index
     from jobctl.stores.directory.layout import Layout
     from jobctl.stores.directory.rows import Row
+    from jobctl.stores.directory.segments import Place
     from jobctl.stores.directory.store import DirectoryStore
 
 T = TypeVar("T")
@@ -89,6 +91,18 @@ class Reader:
                 if job is not None:
                     found.append(job)
             return found
+
+        return self.ask(read)
+
+    def notes(self, query: Callable[[Index], Sequence[Place]]) -> list[Note]:
+        """Return the notes that a query finds, without those that are damaged."""
+
+        def read(index: Index) -> list[Note]:
+            found = [self._journal.note(place) for place in query(index)]
+            if None in found:  # some moved since: ask for all again
+                index.look()
+                found = [self._journal.note(place) for place in query(index)]
+            return [note for note in found if note is not None]
 
         return self.ask(read)
 

@@ -11,6 +11,8 @@ from jobctl.stores.directory.segments import Place
 #: A status is kept as its place here.
 STATUSES = tuple(Status)
 NUMBER = {status: number for number, status in enumerate(STATUSES)}
+#: What `ready` is of a pending job that waits for others.
+BLOCKED = 4
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 

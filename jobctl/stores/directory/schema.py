@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 #: Raised with every change of the tables: an index of another version is built anew.
-VERSION = 2
+VERSION = 3
 
 _TABLES = """
 CREATE TABLE meta(version INT, store TEXT, segment INT, offset INT, crc TEXT, length INT);
@@ -20,6 +20,13 @@ CREATE INDEX best ON jobs(name, key, rank, due, seq) WHERE ready = 1;
 CREATE INDEX oldest ON jobs(name, since, seq, key) WHERE ready = 1;
 CREATE INDEX waiting ON jobs(due) WHERE ready = 2;
 CREATE INDEX stopping ON jobs(seq) WHERE ready = 3;
+CREATE TABLE deps(seq INT NOT NULL, dep TEXT NOT NULL,
+  PRIMARY KEY(seq, dep)) WITHOUT ROWID;
+CREATE INDEX by_dep ON deps(dep, seq);
+CREATE TABLE notes(topic TEXT NOT NULL, key TEXT NOT NULL, at INT NOT NULL,
+  segment INT NOT NULL, offset INT NOT NULL, length INT NOT NULL,
+  PRIMARY KEY(topic, key)) WITHOUT ROWID;
+CREATE INDEX by_at ON notes(topic, at, key);
 CREATE TABLE counters(name TEXT, status INT, n INT,
   PRIMARY KEY(name, status)) WITHOUT ROWID;
 CREATE TABLE segments(segment INTEGER PRIMARY KEY, live INT NOT NULL);

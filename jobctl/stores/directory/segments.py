@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from jobctl.core.job import Job
+from jobctl.core.note import Note
 from jobctl.errors import StoreError
 from jobctl.stores.directory import lines
 from jobctl.stores.directory.layout import Layout, open_file, store_error
@@ -97,6 +98,14 @@ class Segments:
         text = self.read(place)
         try:
             return None if text is None else lines.decode_job(text)
+        except (msgspec.MsgspecError, UnicodeDecodeError):
+            return None
+
+    def note(self, place: Place) -> Note | None:
+        """Return the note that stands at `place`, None if it is not there, intact."""
+        text = self.read(place)
+        try:
+            return None if text is None else lines.decode_note(text)
         except (msgspec.MsgspecError, UnicodeDecodeError):
             return None
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from jobctl.clock import Clock, SystemClock
 from jobctl.core.job import Status
+from jobctl.core.note import Note
 from jobctl.core.store import NESTED, AnyJob, Pulse, Stats
 from jobctl.errors import StoreError, StoreFull, StoreUnwritable
 from jobctl.stores.directory.journal import TICKS, Journal
@@ -147,6 +148,20 @@ class DirectoryStore:
             return [row] if row else []
 
         return next(iter(self._reader.jobs(query)), None)
+
+    def notes(
+        self, topic: str, prefix: str = "", *, newest: bool = False, limit: int | None = None
+    ) -> Sequence[Note]:
+        """Return the notes of a topic whose keys begin with `prefix`, in the order of keys."""
+        return self._reader.notes(
+            lambda index: index.note_places(topic, prefix, newest=newest, limit=limit)
+        )
+
+    def notes_before(self, topic: str, before: datetime, limit: int) -> Sequence[Note]:
+        """Return notes that tell of a time before this one, the oldest first."""
+        return self._reader.notes(
+            lambda index: index.note_places_before(topic, micros(before), limit)
+        )
 
     def version(self) -> object:
         """Return something cheap that changes whenever anything was written."""

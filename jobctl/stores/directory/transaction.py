@@ -16,6 +16,7 @@ import msgspec
 
 from jobctl.core.job import Job, Status
 from jobctl.core.job import claim as claim_job
+from jobctl.core.note import PAUSE, Note
 from jobctl.core.store import AnyJob, Gate, open_gate
 from jobctl.errors import StaleJob
 from jobctl.stores.directory import lines
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
 _NOWHERE = Place(0, 0, 0)
 
 
-_Write = AnyJob | lines.Tombstone
+_Write = AnyJob | lines.Tombstone | lines.NoteLine
 
 
 class DirectoryTransaction:
@@ -49,7 +50,9 @@ class DirectoryTransaction:
         self._writes: list[_Write] = []
         self._raw: list[bytes] = []  # whole open lines of the store's own housekeeping
         self._own: dict[str, AnyJob | None] = {}
+        self._notes: dict[tuple[str, str], Note | None] = {}
         self._fresh: list[AnyJob] = []  # written here, claimable, not yet in the index
+        self._told = 0  # how many of the writes the index knows because others wait
 
     # -- the protocol ------------------------------------------------------------------
 
@@ -88,12 +91,14 @@ class DirectoryTransaction:
         """Make up to `limit` due jobs running and return them."""
         index, lanes = self.index(), self.writer.claiming()
         self._number()
-        if self._fresh:
+        early = self._early(index)
+        if early:
             # The index must know them before it is asked what is next; their place follows.
-            index.fold([(job, _NOWHERE) for job in self._fresh])
-            for job in self._fresh:
-                lanes.follow(job)
-            self._fresh = []
+            folded = index.fold([(write, _NOWHERE) for write in early])
+            lanes.follow_all(folded.news, folded.moved)
+        for (topic, key), note in self._notes.items():
+            if topic == PAUSE:
+                lanes.pause(key, on=note is not None)
         more = self.writer.promote(limit, micros(now))
         claimed: list[AnyJob] = []
         while len(claimed) < limit:
@@ -120,6 +125,33 @@ class DirectoryTransaction:
         known = self._own.get(job.id) or job
         self._writes.append(lines.Tombstone(job.id, gone.rev, known.seq))
         self._own[job.id] = None
+
+    def dependents(self, job_id: str) -> list[AnyJob]:
+        """Return the pending jobs that have this one in their `after`."""
+        index = self.index()
+        known = index.dependents(job_id) if index.any_waits() else []
+        own = (job.id for job in self._own.values() if job and job_id in job.after)
+        found = (self.get(one) for one in dict.fromkeys((*known, *own)))
+        return [j for j in found if j and j.status is Status.PENDING and job_id in j.after]
+
+    def put(self, note: Note) -> None:
+        """Write a note in place of the one with its topic and key."""
+        self._writes.append(lines.NoteLine.of(note))
+        self._notes[note.topic, note.key] = note
+
+    def drop(self, topic: str, key: str) -> None:
+        """Remove a note, if it is there."""
+        old = self.note(topic, key)
+        if old is not None:
+            self._writes.append(lines.NoteLine(topic, key, old.at, None))
+            self._notes[topic, key] = None
+
+    def note(self, topic: str, key: str) -> Note | None:
+        """Return a note as this transaction sees it."""
+        if (topic, key) in self._notes:
+            return self._notes[topic, key]
+        place = self.index().note_place(topic, key)
+        return None if place is None else self.store.journal.note(place)
 
     def cancelling(self) -> list[str]:
         """Return the ids of running jobs that shall end."""
@@ -185,15 +217,24 @@ class DirectoryTransaction:
         """Write a line of the store's own housekeeping."""
         self._raw.append(lines.encode(record))
 
-    def copy(self, job: AnyJob) -> None:
-        """Write a job again as it is, so that its old line may go."""
-        self._writes.append(job)
+    def copy(self, thing: AnyJob | Note) -> None:
+        """Write a job or a note again as it is, so that its old line may go."""
+        self._writes.append(lines.NoteLine.of(thing) if isinstance(thing, Note) else thing)
 
     def close(self) -> None:
         """Let go of the index."""
         self.writer.close()
 
     # -- how ---------------------------------------------------------------------------
+
+    def _early(self, index: Index) -> list[_Write]:
+        """Return what was written here and bears on what is next."""
+        fresh, self._fresh = self._fresh, []
+        if index.any_waits() or any(job.after for job in fresh):
+            found, self._told = self._writes[self._told :], len(self._writes)
+            return [write for write in found if not isinstance(write, lines.NoteLine)]
+        # Of what ended nobody waits for, nothing need be known before the commit.
+        return [job for job in fresh if self._own[job.id] is not None]
 
     def _write(self, job: AnyJob) -> None:
         self._writes.append(job)
@@ -230,7 +271,7 @@ class DirectoryTransaction:
         base = (self._tail << 32) | self._size
         seqs: dict[str, int] = {}
         for k, write in enumerate(self._writes):
-            if write.seq == 0 and isinstance(write, Job):
+            if isinstance(write, Job) and write.seq == 0:
                 seq = seqs.setdefault(write.id, base + k)
                 job = self._writes[k] = msgspec.structs.replace(write, seq=seq)
                 self._own[job.id] = job

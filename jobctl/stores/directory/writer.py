@@ -7,7 +7,7 @@ that is still to be committed.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from jobctl.errors import StoreError
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from jobctl.stores.directory.index import Index
     from jobctl.stores.directory.lanes import Lanes
     from jobctl.stores.directory.store import DirectoryStore
+    from jobctl.stores.directory.table import Folded
 
 #: An add folds a step when so many bytes of the journal are not in the index.
 _UNFOLDED = 4 << 20
@@ -42,9 +43,9 @@ class IndexWriter:
         from jobctl.stores.directory.fold import fold_step
 
         index = self._begin()
-        more, entries = fold_step(self._store.journal, index)
-        self._follow(entries)
-        self._unsynced = bool(entries)
+        more, folded = fold_step(self._store.journal, index)
+        self._follow(folded)
+        self._unsynced = bool(folded.news)
         return more
 
     def finish(self, size: int) -> tuple[int, int]:
@@ -74,11 +75,11 @@ class IndexWriter:
         assert self.index is not None
         try:
             places = [line.place for line in written[: len(entries)]]
-            news, refused = self.index.fold(list(zip(entries, places, strict=True)))
+            folded = self.index.fold(list(zip(entries, places, strict=True)))
             for line in written:
-                if line.place in refused:
+                if line.place in folded.refused:
                     self._store.journal.quarantine(line, REFUSED)
-            self._follow(news)
+            self._follow(folded)
             place, text = written[-1]
             end = place.offset + place.length
             self.index.set_position(
@@ -158,10 +159,9 @@ class IndexWriter:
             self.index.close()
             self.index = None
 
-    def _follow(self, entries: Iterable[Any]) -> None:
+    def _follow(self, folded: Folded) -> None:
         if self._lanes is not None and self._lanes.active:
-            for entry in entries:
-                self._lanes.follow(entry)
+            self._lanes.follow_all(folded.news, folded.moved)
 
     def _begin(self) -> Index:
         """Open the index and a SQLite transaction; begin anew if it is of another journal."""
