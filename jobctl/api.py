@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 # Inside the class, `list` is the method.
 if TYPE_CHECKING:
     _Jobs = list[Job[Any]]
+    _Ids = list[str]
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -58,7 +59,8 @@ class Queue:
 
         `options` are those of JobOptions: priority (higher runs first), max_retries (runs
         after the first), delay or scheduled_for, job_id (a second add with the same id adds
-        nothing and returns that id), timeout, backoff, tags, concurrency_key, if_exists.
+        nothing and returns that id), timeout, backoff, tags, concurrency_key, after (ids of
+        jobs that must have completed before), if_exists.
 
         Raises InvalidJob, Duplicate, WrongStatus.
         """
@@ -97,6 +99,29 @@ class Queue:
     def cancel(self, job_id: str) -> Job[Any]:
         """Cancel a pending job, or ask a running one to end. Raises NotFound, WrongStatus."""
         return self._opened.cancel(job_id)
+
+    def chain(self, jobs: Iterable[Spec | str]) -> _Ids:
+        """Add jobs that run one after the other, and return their ids in order.
+
+        A job is one as add_many takes it, or a name alone. Each runs when the one before it
+        has completed; if that cannot be any more, the rest is cancelled. Raises as `add`.
+        """
+        return self._opened.chain(jobs)
+
+    def pause(self, name: str | None = None) -> None:
+        """Start no more jobs of a name (None: none at all) until `resume`. What runs goes on.
+
+        It is kept in the store. Raises InvalidJob for what cannot be a name.
+        """
+        self._opened.pause(name)
+
+    def resume(self, name: str | None = None) -> None:
+        """End the pause of a name, or without a name every pause."""
+        self._opened.resume(name)
+
+    def paused(self) -> dict[str | None, datetime]:
+        """Return since when what rests: by name, None for all jobs."""
+        return {pause.name: pause.since for pause in self._opened.paused()}
 
     def delete(self, job_id: str) -> None:
         """Remove a job that is not running. Raises NotFound, WrongStatus."""
@@ -222,6 +247,10 @@ class AsyncQueue:
     stats = _mirror(Queue.stats)
     retry = _mirror(Queue.retry)
     cancel = _mirror(Queue.cancel)
+    chain = _mirror(Queue.chain)
+    pause = _mirror(Queue.pause)
+    resume = _mirror(Queue.resume)
+    paused = _mirror(Queue.paused)
     delete = _mirror(Queue.delete)
     cleanup = _mirror(Queue.cleanup)
     wait = _mirror(Queue.wait)

@@ -268,12 +268,16 @@ def retry(job: Job[T]) -> Job[T]:
     )
 
 
-def cancel(job: Job[T], now: datetime) -> Job[T]:
-    """pending -> cancelled; of a running job it is written down that it shall end."""
+def cancel(job: Job[T], now: datetime, reason: JobError | None = None) -> Job[T]:
+    """pending -> cancelled; of a running job it is written down that it shall end.
+
+    `reason` becomes the error of a job that is cancelled without anybody's having asked.
+    """
     _require(job, (Status.PENDING, Status.RUNNING), "cancelled")
     if job.status is Status.RUNNING:
         return job if job.cancelling else _change(job, cancelling=True)
-    return _change(job, status=Status.CANCELLED, finished_at=now)
+    error = reason or job.error
+    return _change(job, status=Status.CANCELLED, finished_at=now, error=error)
 
 
 def delete(job: Job[T]) -> None:

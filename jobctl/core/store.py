@@ -120,6 +120,10 @@ class Transaction(Protocol):
         """Return the pending jobs that have this one in their `after`."""
         ...
 
+    def any_waiting(self) -> bool:
+        """Return whether any pending job has an `after`: most stores have none."""
+        ...
+
     def put(self, note: Note) -> None:
         """Write a note in place of the one with its topic and key."""
         ...

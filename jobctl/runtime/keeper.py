@@ -18,6 +18,7 @@ from typing import Any
 import msgspec
 
 from jobctl.clock import Clock
+from jobctl.core import dependencies
 from jobctl.core.job import Ending, Job, Options, Outcome, Status, finish
 from jobctl.core.store import Store, Transaction
 from jobctl.errors import StoreError
@@ -53,6 +54,8 @@ class Reply(msgspec.Struct):
     at: datetime
     claimed: list[AnyJob] = []
     settled: list[AnyJob] = []
+    cancelled: list[AnyJob] = []  # they waited for one that did not complete
+    freed: bool = False  # some that waited for others may wait no more
     cancelling: list[str] = []
     exhausted: bool = False  # nothing more is due now
     next_due: datetime | None = None
@@ -117,6 +120,8 @@ def serve(store: Store, request: Request, now: datetime) -> Reply:
     if request.settlements or request.plan is not None or request.look:
         with store.transaction() as tx:
             reply.settled = settle(tx, request.settlements)
+            followed = dependencies.follow(tx, reply.settled, now)
+            reply.cancelled, reply.freed = followed.cancelled, followed.freed
             if request.plan is not None:
                 full = False
                 plan = request.plan
@@ -182,4 +187,5 @@ def recover(
                         done = finish(current, Ending(outcome, now), options)
                         tx.save(done)
                 recovered.append(done)
+            dependencies.follow(tx, recovered[-len(running) :], now)
     return recovered

@@ -188,6 +188,8 @@ class Serving:
         self._agenda.take(reply, now, self._clock.now())
         for job in reply.settled:
             self._reporter.ended(job)
+        for job in reply.cancelled:
+            self._reporter.dropped(job)
         for job in reply.claimed:
             # Not when it was claimed: a slow disk must not bring two beginnings together.
             self._throttle.begin(job, self._clock.now())

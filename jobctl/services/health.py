@@ -10,6 +10,7 @@ import msgspec
 from jobctl.core.store import Store
 from jobctl.core.units import human_duration
 from jobctl.errors import StoreError
+from jobctl.services.pausing import paused
 
 #: Seconds that a job may be due before that is a bad sign.
 MAX_WAIT = 3600.0
@@ -48,7 +49,7 @@ def examine(
         daemon = list(_daemon(store, patience))
     except StoreError as err:
         daemon = [Check("daemon", False, str(err))]
-    return Health.of(*daemon, _disk(store), _oldest(store, now, max_wait))
+    return Health.of(*daemon, _disk(store), _oldest(store, now, max_wait), *_paused(store))
 
 
 def _daemon(store: Store, patience: float) -> Iterator[Check]:
@@ -72,6 +73,17 @@ def _disk(store: Store) -> Check:
     except StoreError as err:
         return Check("disk", False, str(err))
     return Check("disk", True, "the store can be written")
+
+
+def _paused(store: Store) -> Iterator[Check]:
+    """Say what rests: nothing is wrong with that, but who wonders why should read it."""
+    try:
+        for pause in paused(store):
+            who = "all jobs rest" if pause.name is None else f"jobs of {pause.name} rest"
+            undo = f"jobctl resume {pause.name or ''}".rstrip()
+            yield Check("paused", True, f"{who} until `{undo}`")
+    except StoreError as err:
+        yield Check("paused", False, str(err))
 
 
 def _oldest(store: Store, now: datetime, max_wait: float) -> Check:

@@ -8,14 +8,26 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from jobctl.clock import Clock
+from jobctl.core import dependencies
 from jobctl.core import job as transitions
 from jobctl.core.data import show
 from jobctl.core.intake import MAX_DATA, new_job, own_id, parse_time
 from jobctl.core.job import FINISHED, Status
-from jobctl.core.store import AnyJob, Stats, Store
+from jobctl.core.store import AnyJob, Stats, Store, Transaction
 from jobctl.core.text import nearest
 from jobctl.errors import InvalidJob, NotFound, StaleJob
-from jobctl.services.adding import NO_OPTIONS, Added, Spec, Wanted, parts, put, put_all
+from jobctl.services import pausing
+from jobctl.services.adding import (
+    NO_OPTIONS,
+    Added,
+    Spec,
+    Wanted,
+    comes_after,
+    parts,
+    put,
+    put_all,
+)
+from jobctl.services.pausing import Pause
 from jobctl.services.waiting import Waited, wait_for
 
 #: How many jobs a bulk change takes at a time, giving the write lock up in between.
@@ -25,6 +37,7 @@ SHOWN = 10
 
 # Inside the class, `list` is the method.
 _Jobs = list[AnyJob]
+_Pauses = list[Pause]
 
 
 class QueueService:
@@ -69,11 +82,21 @@ class QueueService:
         Everything is checked before anything is written. Raises as `add` does.
         """
         wanted = [self._from_spec(spec, f"job {n}: ") for n, spec in enumerate(specs, 1)]
-        if wanted:
-            with self._store.transaction() as tx:
-                put_all(tx, wanted)
-            self._store.wake()
+        self._put_all(wanted)
         return [one.job.id for one in wanted]
+
+    def chain(self, specs: Iterable[Spec | str]) -> list[str]:
+        """Add jobs that run one after the other, all or none, and return their ids in order.
+
+        A spec is one of add_many, or a name alone. Each waits for the one before it, and for
+        what it names itself. Raises as `add` does.
+        """
+        links: list[Wanted] = []
+        for n, spec in enumerate(specs, 1):
+            one = self._from_spec((spec,) if isinstance(spec, str) else spec, f"job {n}: ")
+            links.append(comes_after(links[-1], one) if links else one)
+        self._put_all(links)
+        return [one.job.id for one in links]
 
     def check(self, spec: Spec) -> None:
         """Raise InvalidJob if add_many would refuse `spec`."""
@@ -126,7 +149,7 @@ class QueueService:
 
         Raises NotFound or WrongStatus.
         """
-        return self._change(job_id, transitions.retry)
+        return self._change(job_id, transitions.retry, dependencies.check_retry)
 
     def cancel(self, job_id: str) -> AnyJob:
         """Cancel a pending job, or ask the daemon to end a running one; return the job.
@@ -134,7 +157,23 @@ class QueueService:
         Raises NotFound or WrongStatus.
         """
         now = self._clock.now()
-        return self._change(job_id, lambda job: transitions.cancel(job, now))
+        return self._change(
+            job_id,
+            lambda job: transitions.cancel(job, now),
+            lambda tx, job: dependencies.follow(tx, [job], now),
+        )
+
+    def pause(self, name: str | None = None) -> Pause:
+        """Let the jobs of a name rest, None for all. Raises InvalidJob."""
+        return pausing.pause(self._store, name, self._clock.now())
+
+    def resume(self, name: str | None = None) -> _Pauses:
+        """End the pause of a name, None for every pause; return those that ended."""
+        return pausing.resume(self._store, name)
+
+    def paused(self) -> _Pauses:
+        """Return what rests: all jobs first, then by name."""
+        return pausing.paused(self._store)
 
     def delete(self, job_id: str) -> None:
         """Remove a job that is not running. Raises NotFound or WrongStatus."""
@@ -142,6 +181,7 @@ class QueueService:
             job = _required(tx.get(job_id), job_id)
             transitions.delete(job)
             tx.delete(job)
+            dependencies.follow(tx, [job], self._clock.now(), deleted=True)
 
     def cleanup(self, before: datetime | None = None) -> int:
         """Delete finished jobs that ended before a time; return how many.
@@ -190,18 +230,30 @@ class QueueService:
             return Wanted(job, False, "keep")
         return Wanted(job, own_id(options) is not None, options.get("if_exists") or "keep")
 
+    def _put_all(self, wanted: Sequence[Wanted]) -> None:
+        if wanted:
+            with self._store.transaction() as tx:
+                put_all(tx, wanted)
+            self._store.wake()
+
     def _from_spec(self, spec: Spec, place: str) -> Wanted:
         try:
             return self._wanted(*parts(spec))
         except InvalidJob as err:
             raise InvalidJob(f"{place}{err}") from None
 
-    def _change(self, job_id: str, transition: Callable[[AnyJob], AnyJob]) -> AnyJob:
+    def _change(
+        self,
+        job_id: str,
+        transition: Callable[[AnyJob], AnyJob],
+        then: Callable[[Transaction, AnyJob], object],
+    ) -> AnyJob:
         with self._store.transaction() as tx:
             job = _required(tx.get(job_id), job_id)
             changed = transition(job)
             if changed is not job:
                 tx.save(changed)
+                then(tx, changed)
         self._store.wake()
         return changed
 

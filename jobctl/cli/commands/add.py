@@ -37,6 +37,10 @@ def command(
     backoff: Annotated[
         _Text, typer.Option(metavar="DELAYS|JSON", help='1s,1m,1h or {"base": "1s"}.')
     ] = None,
+    after: Annotated[
+        list[str] | None,
+        typer.Option(metavar="ID[,ID]", help="Run when these have completed."),
+    ] = None,
     concurrency_key: Annotated[_Text, typer.Option(help="Jobs that share a limit.")] = None,
     wait: Annotated[bool, typer.Option("--wait", help="Wait until it has ended.")] = False,
     wait_timeout: Annotated[
@@ -59,6 +63,7 @@ def command(
         "tags": tag,
         "backoff": backoff,
         "concurrency_key": concurrency_key,
+        "after": after or None,
     }
     given = {key: value for key, value in options.items() if value is not None}
     wanted = adding.Wanted(name, values or [], data_file, given)
