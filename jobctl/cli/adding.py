@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -12,6 +12,9 @@ from jobctl.cli.options import Session
 from jobctl.cli.words import local_time
 from jobctl.core.data import parse_json
 from jobctl.errors import InvalidJob, JobctlError
+
+if TYPE_CHECKING:
+    from jobctl.services.adding import Added
 
 #: How many jobs of a file go into the store at a time: one durable commit for them.
 BATCH = 5000
@@ -47,13 +50,20 @@ def add_one(here: Session, wanted: Wanted, until: Until, *, as_json: bool) -> in
     if wanted.name is None:
         raise InvalidJob("NAME is missing: say which handler runs the job, or use --from FILE")
     limit = until.seconds()
-    data, options = _data(wanted), _typed(wanted.options)
+    data, options = _data(wanted), typed_options(wanted.options)
     added = here.queue.add(wanted.name, data, options)
+    _note_unknown(here, [added.job.name])
+    return report(here, added, until, limit, as_json=as_json)
+
+
+def report(
+    here: Session, added: Added, until: Until, limit: float | None, *, as_json: bool
+) -> int:
+    """Print the id of a job that was added, wait if that is asked for; the exit code."""
     if not added.created:
         render.note(
             f"job {added.id} is there already ({added.job.status}): it was kept as it is"
         )
-    _note_unknown(here, [added.job.name])
     if as_json:
         render.json({"id": added.id})
     else:
@@ -95,7 +105,7 @@ def _data(wanted: Wanted) -> Any:
     return jobdata.from_file(wanted.data_file)
 
 
-def _typed(options: dict[str, Any]) -> dict[str, Any]:
+def typed_options(options: dict[str, Any]) -> dict[str, Any]:
     """Return the options with what people may type made plain."""
     if "run_at" in options:
         if "delay" in options:

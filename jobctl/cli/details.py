@@ -55,7 +55,7 @@ def _fields(job: AnyJob, record: dict[str, Any], now: datetime) -> list[tuple[st
         ("after", ", ".join(job.after)),
         ("concurrency_key", job.concurrency_key or ""),
         ("schedule", job.schedule or ""),
-        ("shell", _pretty(job.shell) if job.shell else ""),
+        ("shell", _pretty(record["shell"]) if job.shell else ""),
         ("progress", _pretty(job.progress) if job.progress else ""),
         ("result", "" if job.result is None else _pretty(record["result"])),
         ("error", f"{job.error.type}: {job.error.message}" if job.error else ""),

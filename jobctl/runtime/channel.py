@@ -53,6 +53,8 @@ class Setup(msgspec.Struct, tag=True):
     processes: list[str]
     max_result: int
     path: list[str]
+    files: str = ""  # of logs and progress; without it jobs print where we do
+    max_log: int = 1 << 20
 
 
 class Ready(msgspec.Struct, tag=True):
@@ -96,12 +98,19 @@ class Unforked(msgspec.Struct, tag=True):
 
 
 class Exited(msgspec.Struct, tag=True):
-    """server -> daemon: a worker is gone. `status` is that of wait4, `max_rss` in bytes."""
+    """server -> daemon: a worker is gone. `status` is that of wait4, `max_rss` in bytes.
+
+    The rest is what it left of the job that it was at: CPU seconds, the end of its log, the
+    last progress.
+    """
 
     pid: int
     status: int
-    max_rss: int
+    max_rss: int | None
     at: datetime
+    cpu_seconds: float | None = None
+    log_tail: tuple[str, ...] | None = None
+    progress: dict[str, Any] | None = None
 
 
 ToServer = Setup | Fork | Kill

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 from jobctl.clock import Clock
@@ -25,6 +26,7 @@ SHOWN = 10
 
 # Inside the class, `list` is the method.
 _Jobs = list[AnyJob]
+_Ids = list[str]
 
 
 class QueueService:
@@ -57,11 +59,35 @@ class QueueService:
         Raises InvalidJob; Duplicate with if_exists `error`, and WrongStatus with `replace`
         if the one that is there is running.
         """
-        wanted = self._wanted(name, data, options)
+        return self._put(self._wanted(name, data, options))
+
+    def _put(self, wanted: Wanted) -> Added:
         with self._store.transaction() as tx:
             added = put(tx, wanted)
+            self._forget_replaced([wanted])
         self._store.wake()
         return added
+
+    def add_shell(
+        self,
+        argv: Sequence[str],
+        options: Mapping[str, Any] = NO_OPTIONS,
+        *,
+        name: str | None = None,
+        cwd: str,
+        env: Mapping[str, str],
+    ) -> Added:
+        """Add a job that runs a command; `env` is all of its environment.
+
+        Without a name it gets the command's. Raises as `add` does.
+        """
+        from msgspec.structs import replace
+
+        from jobctl.core.shell import default_name, shell_of
+
+        shell = shell_of(argv, cwd, env, max_data=self._max_data)
+        wanted = self._wanted(name or default_name(argv), None, options)
+        return self._put(replace(wanted, job=replace(wanted.job, shell=shell)))
 
     def add_many(self, specs: Iterable[Spec]) -> list[str]:
         """Add jobs with one durable commit, all or none, and return their ids in order.
@@ -72,6 +98,7 @@ class QueueService:
         if wanted:
             with self._store.transaction() as tx:
                 put_all(tx, wanted)
+                self._forget_replaced(wanted)
             self._store.wake()
         return [one.job.id for one in wanted]
 
@@ -81,7 +108,8 @@ class QueueService:
 
     def get(self, job_id: str) -> AnyJob | None:
         """Return the job with exactly this id, or None."""
-        return self._store.get(job_id)
+        job = self._store.get(job_id)
+        return None if job is None else self._shown(job)
 
     def resolve(self, prefix: str) -> AnyJob:
         """Return the job whose id is `prefix`, or else the only one that begins with it.
@@ -90,7 +118,7 @@ class QueueService:
         """
         if not prefix:
             raise InvalidJob("the id is empty: give an id or the beginning of one")
-        job = self._store.get(prefix)
+        job = self.get(prefix)
         if job is not None:
             return job
         found = self._store.find(prefix, SHOWN + 1)
@@ -100,7 +128,7 @@ class QueueService:
                 f"{show(prefix)} is the beginning of several ids: "
                 f"{', '.join(found[:SHOWN])}{more}. Give more of it"
             )
-        return _required(self._store.get(found[0]) if found else None, prefix)
+        return _required(self.get(found[0]) if found else None, prefix)
 
     def list(
         self,
@@ -115,7 +143,8 @@ class QueueService:
             if type(value) is not int or value < 0:
                 raise InvalidJob(f"{field} {show(value)} is refused: use a whole number >= 0")
         wanted = None if status is None else parse_status(status)
-        return self._store.list(status=wanted, name=name, limit=limit, offset=offset)
+        found = self._store.list(status=wanted, name=name, limit=limit, offset=offset)
+        return [self._shown(job) for job in found]
 
     def stats(self) -> Stats:
         """Return how many jobs have each status."""
@@ -142,6 +171,19 @@ class QueueService:
             job = _required(tx.get(job_id), job_id)
             transitions.delete(job)
             tx.delete(job)
+        self._forget([job_id])
+
+    def log_path(self, job_id: str) -> Path:
+        """Return where the log of a job is. It is there if its handler has printed anything."""
+        from jobctl.services.logfile import path_of
+
+        return path_of(self._store.files, job_id)
+
+    def read_log(self, job_id: str) -> bytes:
+        """Return all that a job's handlers have written so far. Raises OSError."""
+        from jobctl.services.spool import read_log
+
+        return read_log(self._store.files, job_id)
 
     def cleanup(self, before: datetime | None = None) -> int:
         """Delete finished jobs that ended before a time; return how many.
@@ -184,6 +226,27 @@ class QueueService:
         """
         return wait_for(self._store, self._clock, self._nap, job_ids, timeout)
 
+    # What few calls need is imported by them: an add in a terminal is over in a moment.
+
+    def _shown(self, job: AnyJob) -> AnyJob:
+        """Return a job with the progress that it has now."""
+        if job.status is not Status.RUNNING:
+            return job
+        from jobctl.services.progress import shown
+
+        return shown(self._store.files, job)
+
+    def _forget(self, job_ids: Iterable[str]) -> None:
+        from jobctl.services.leftovers import forget
+
+        forget(self._store.files, job_ids)
+
+    def _forget_replaced(self, wanted: Sequence[Wanted]) -> None:
+        # Before that is committed: after it the new job may run and print already.
+        replaced = [one.job.id for one in wanted if one.named and one.if_exists == "replace"]
+        if replaced:
+            self._forget(replaced)
+
     def _wanted(self, name: str, data: Any, options: Mapping[str, Any]) -> Wanted:
         job = new_job(name, data, options, now=self._clock.now(), max_data=self._max_data)
         if not options:
@@ -217,15 +280,16 @@ class QueueService:
                 yield status, now - timedelta(seconds=keep)
 
     def _delete_step(self, jobs: Sequence[AnyJob]) -> int:
-        deleted = 0
+        deleted: _Ids = []
         with self._store.transaction() as tx:
             for job in jobs:
                 try:
                     tx.delete(job)
-                    deleted += 1
+                    deleted.append(job.id)
                 except StaleJob:
                     pass  # retried or deleted by somebody else meanwhile
-        return deleted
+        self._forget(deleted)
+        return len(deleted)
 
 
 def parse_status(value: str) -> Status:

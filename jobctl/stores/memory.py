@@ -85,17 +85,16 @@ class MemoryTransaction:
     def claim(self, limit: int, now: datetime, gate: Gate = open_gate) -> list[AnyJob]:
         """Make up to `limit` due jobs running and return them."""
         claimed: list[AnyJob] = []
-        shut: set[object] = set()  # names, and names with a key
+        shut: set[object] = set()  # what _name and _lane return
         while len(claimed) < limit:
             job = self._best(now, shut)
             if job is None:
                 break
-            verdict = gate(job.name, job.concurrency_key)
+            verdict = gate(job.name, job.concurrency_key, job.shell is not None)
             if verdict is Verdict.FULL:
                 break
             if verdict is not Verdict.TAKE:
-                lane = (job.name, job.concurrency_key)
-                shut.add(lane if verdict is Verdict.CLOSED else job.name)
+                shut.add(_lane(job) if verdict is Verdict.CLOSED else _name(job))
                 continue
             self._state.claims += 1
             running = transitions.claim(job, now)
@@ -119,7 +118,7 @@ class MemoryTransaction:
         due = [
             job
             for job in _due(self._state.jobs.values(), now)
-            if job.name not in shut and (job.name, job.concurrency_key) not in shut
+            if _name(job) not in shut and _lane(job) not in shut
         ]
         fair = (self._state.claims + 1) % FAIR == 0
         return min(due, key=_by_waiting if fair else _by_priority, default=None)
@@ -131,6 +130,14 @@ class MemoryTransaction:
     def _write(self, job: AnyJob) -> None:
         self._state.jobs[job.id] = _copy(job)
         self.changed = True
+
+
+def _name(job: AnyJob) -> tuple[str, bool]:
+    return job.name, job.shell is not None
+
+
+def _lane(job: AnyJob) -> tuple[str, bool, str | None]:
+    return *_name(job), job.concurrency_key
 
 
 def _copy(job: AnyJob) -> AnyJob:
@@ -195,6 +202,13 @@ class MemoryStore:
         self._folder: Path | None = None
         self._reader, self._writer = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         self._closed = False
+
+    @property
+    def files(self) -> Path:
+        """A local folder for what goes with jobs; it goes when the store is closed."""
+        if self._folder is None:
+            self._folder = Path(tempfile.mkdtemp(prefix="jobctl-"))
+        return self._folder
 
     @contextmanager
     def transaction(self) -> Iterator[MemoryTransaction]:
@@ -278,9 +292,7 @@ class MemoryStore:
         if not self._taken.acquire(blocking=wait):
             raise StoreBusy(f"process {os.getpid()} runs this store's jobs already")
         try:
-            if self._folder is None:
-                self._folder = Path(tempfile.mkdtemp(prefix="jobctl-"))
-            yield MemorySeat(self._folder, self._reader)
+            yield MemorySeat(self.files, self._reader)
         finally:
             self._taken.release()
 

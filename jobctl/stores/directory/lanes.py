@@ -13,6 +13,7 @@ from typing import Any
 from jobctl.core.job import Status
 from jobctl.core.store import Gate, Verdict
 from jobctl.stores.directory.lane import Elder, Heads, Lane, Order, Source
+from jobctl.stores.directory.rows import SHELL, lane_key
 
 #: Every so many claims one goes to the longest waiting, so that nothing starves.
 FAIRNESS = 10
@@ -22,10 +23,11 @@ _BEFORE_ALL = (-1, -1)
 
 
 class Name:
-    """The lanes of one job name."""
+    """The lanes of one job name: those of its shell jobs, or of all others."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, shell: bool) -> None:
         self.name = name
+        self.shell = shell
         self.lanes: Heads[Lane] = Heads()
         self.closed = False  # to the claim that is going on
         self.offered: Order | None = None  # the head that counts in the heap of names
@@ -55,10 +57,13 @@ class Name:
                 self._elders.popleft()
             if self._elders or not self._more:
                 break
-            self._elders.extend(source.oldest(self.name, self._after, ELDERS))
-            self._more = len(self._elders) == ELDERS
-            if self._elders:
-                self._after = self._elders[-1][:2]
+            found = source.oldest(self.name, self._after, ELDERS)
+            self._more = len(found) == ELDERS
+            if found:
+                self._after = found[-1][:2]
+            self._elders.extend(one for one in found if one[2].startswith(SHELL) is self.shell)
+            if not self._elders:
+                break  # of the other kind, all of them: the next time looks further
         for elder in self._elders:
             if elder[1] not in self.gone and not self.lane(elder[2]).closed:
                 return elder
@@ -71,6 +76,10 @@ class Name:
             self._after = _BEFORE_ALL
             self._more = True
             self._asked = False
+
+
+def _heading(name: str, shell: bool) -> str:
+    return f"{SHELL}{name}" if shell else name
 
 
 class Lanes:
@@ -100,12 +109,12 @@ class Lanes:
         self.reset()
         found = source.next_lane("", "")
         while found is not None:
-            name = self._name(found[0])
+            name = self._name(*found)
             name.lane(found[1])
             name.lanes.offer(found[1], source)
             found = source.next_lane(*found)
         for name in self._names.all():
-            self._names.offer(name.name, source)
+            self._names.offer(_heading(name.name, name.shell), source)
         self._loaded = True
 
     def follow(self, entry: Any) -> None:
@@ -116,21 +125,21 @@ class Lanes:
                 for each in name.lanes.all():
                     each.discard(entry.seq)
             return
-        key = entry.concurrency_key or ""
+        key = lane_key(entry)
         if entry.status is Status.PENDING and entry.run_at is None:
             self.ready(entry.name, key, -entry.priority, 0, entry.seq)
-        elif known := self._names.get(entry.name):
+        elif known := self._names.get(_heading(entry.name, entry.shell is not None)):
             known.forget_elders()
             if lane := known.lanes.get(key):
                 lane.discard(entry.seq)
 
     def ready(self, name: str, key: str, rank: int, due: int, seq: int) -> None:
         """Take in a job that may be claimed now."""
-        its, order = self._name(name), (rank, due, seq)
+        its, order = self._name(name, key), (rank, due, seq)
         its.lane(key).add(order)
         its.forget_elders()
         its.lanes.sooner(key, order)
-        self._names.sooner(name, order)
+        self._names.sooner(_heading(name, its.shell), order)
 
     def settled(self) -> None:
         """Be told that the index knows all that was claimed."""
@@ -150,7 +159,8 @@ class Lanes:
                 if found is None:
                     break
                 name, lane, seq = found
-                verdict = gate(name.name, lane.key or None)
+                key = lane.key.removeprefix(SHELL) or None
+                verdict = gate(name.name, key, name.shell)
                 if verdict is Verdict.FULL:
                     self.full = True
                     break
@@ -168,8 +178,11 @@ class Lanes:
             self._open(closed, source)
         return taken
 
-    def _name(self, name: str) -> Name:
-        return self._names.get(name) or self._names.add(name, Name(name))
+    def _name(self, name: str, key: str) -> Name:
+        """Return the name that a lane belongs to, which may be a new one."""
+        shell = key.startswith(SHELL)
+        heading = _heading(name, shell)
+        return self._names.get(heading) or self._names.add(heading, Name(name, shell))
 
     def _open(self, closed: list[tuple[Name, Lane]], source: Source) -> None:
         for name, lane in closed:
@@ -177,7 +190,7 @@ class Lanes:
         for name, lane in closed:
             name.lanes.offer(lane.key, source)
         for name in {name for name, _ in closed}:
-            self._names.offer(name.name, source)
+            self._names.offer(_heading(name.name, name.shell), source)
 
     def _next(self, source: Source) -> tuple[Name, Lane, int] | None:
         if self._count % FAIRNESS == FAIRNESS - 1:

@@ -39,6 +39,7 @@ class Entry(msgspec.Struct):
     run_at: datetime | None = None
     finished_at: datetime | None = None
     concurrency_key: str | None = None
+    shell: Any = None
     cancelling: bool = False
     rev: int = 0
     seq: int = 0

@@ -11,6 +11,8 @@ from jobctl.stores.directory.segments import Place
 #: A status is kept as its place here.
 STATUSES = tuple(Status)
 NUMBER = {status: number for number, status in enumerate(STATUSES)}
+#: With it begins the key of a lane of shell jobs; no concurrency key of a user's can.
+SHELL = "\x01"
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 
@@ -55,6 +57,12 @@ def moment(value: int) -> datetime:
     return _EPOCH + timedelta(microseconds=value)
 
 
+def lane_key(entry: Any) -> str:
+    """Return the key of a job's lane: shell jobs stand in lanes of their own."""
+    key = entry.concurrency_key or ""
+    return f"{SHELL}{key}" if entry.shell is not None else key
+
+
 def columns(entry: Any) -> tuple[Any, ...]:
     """Return name, key, status, ready, rank, due, since and finished of a job's line."""
     status = entry.status
@@ -67,7 +75,7 @@ def columns(entry: Any) -> tuple[Any, ...]:
     finished = micros(entry.finished_at) or None
     return (
         entry.name,
-        entry.concurrency_key or "",
+        lane_key(entry),
         NUMBER[status],
         ready,
         -entry.priority,
