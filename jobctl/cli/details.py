@@ -34,6 +34,10 @@ def show(job: AnyJob, record: dict[str, Any], now: datetime) -> None:
     if job.error is not None and job.error.traceback:
         render.block("\nlast traceback:")
         render.block(job.error.traceback, indent="  ")
+    tail = job.history[-1].log_tail if job.history else None
+    if tail:
+        render.block("\nthe end of its log:")
+        render.block("\n".join(tail), indent="  ")
 
 
 def _fields(job: AnyJob, record: dict[str, Any], now: datetime) -> list[tuple[str, str]]:

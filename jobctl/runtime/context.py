@@ -27,9 +27,21 @@ _running: dict[str, Context] = {}
 class Context:
     """A job that runs in this process: within `with`, its handler's Job leads here.
 
-    `cancelled` says whether a cancel of it was recorded, `lines` is where it logs to,
+    `cancelled` says of an id whether its cancel was recorded, `lines` is where it logs to,
     `folder` the folder of progress files; without one its progress shows at the end only.
     """
+
+    __slots__ = (
+        "_asked",
+        "_began",
+        "_began_at",
+        "_cancelled",
+        "_folder",
+        "_job_id",
+        "_lines",
+        "_map",
+        "said",
+    )
 
     def __init__(
         self,
@@ -38,10 +50,10 @@ class Context:
         *,
         lines: Lines,
         folder: str | None,
-        cancelled: Callable[[], bool],
+        cancelled: Callable[[str], bool],
     ) -> None:
         self._job_id = job_id
-        self._began = began.timestamp()
+        self._began = began
         self._lines = lines
         self._folder = folder
         self._asked = cancelled
@@ -65,7 +77,7 @@ class Context:
     @property
     def cancelled(self) -> bool:
         """Whether a cancel of this job was recorded."""
-        self._cancelled = self._cancelled or self._asked()
+        self._cancelled = self._cancelled or self._asked(self._job_id)
         return self._cancelled
 
     def log(self, text: object) -> None:
@@ -85,7 +97,7 @@ class Context:
         if first and self._folder is not None:
             self._open(self._folder)
         if self._map is not None:
-            text = progress.pack(self._began, progress.encode(_record(done, total, note)))
+            text = progress.pack(self._began_at, progress.encode(_record(done, total, note)))
             self._map[: len(text)] = text
 
     def _open(self, folder: str) -> None:
@@ -95,6 +107,7 @@ class Context:
             return  # a full disk: the record has it when the attempt ends
         try:
             self._map = mmap.mmap(fd, progress.SIZE)
+            self._began_at = self._began.timestamp()
         finally:
             os.close(fd)
 

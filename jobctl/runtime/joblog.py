@@ -20,7 +20,7 @@ from datetime import datetime
 
 from jobctl.runtime.process import children
 from jobctl.runtime.streams import Lines, LineWriter, own_lines, take_logging, write_all
-from jobctl.runtime.usage import Usage
+from jobctl.runtime.usage import Meter
 from jobctl.services import logfile, spool
 from jobctl.services.spool import Begun
 
@@ -65,11 +65,11 @@ class Output:
     # -- a job that has the worker to itself -------------------------------------------
 
     def begin(
-        self, job_id: str, attempt: int, began: datetime, before: Usage, *, alone: bool
+        self, job_id: str, attempt: int, began: datetime, meter: Meter, *, alone: bool
     ) -> None:
         """Let what is written from now on belong to a job; `alone` if it may take long.
 
-        `before` is what the worker has used so far; its peak is forgotten if `alone`.
+        `meter` says what the worker has used so far; its peak is forgotten if `alone`.
         """
         self._take_streams()
         self.lines.begin()
@@ -82,9 +82,9 @@ class Output:
                 target = log
         # Each time: the handler before may have closed them, or led them elsewhere.
         self._point(target)
-        peak = before.children if alone else max(before.children, before.peak)
-        task = self._task = Begun(job_id, attempt, began, before.cpu, peak, start)
-        self._say(task)
+        peak = meter.child_peak if alone else max(meter.child_peak, meter.peak)
+        task = self._task = Begun(job_id, attempt, began, meter.cpu, peak, start)
+        spool.say(self._head, task)
 
     def end(self) -> tuple[str, ...] | None:
         """Let what was written be in the job's log, and return its last lines.
@@ -94,17 +94,17 @@ class Output:
         if os.getpid() != self._pid:
             return None  # a handler forked, and its child came back
         task, self._task = self._task, None
-        for stream in (sys.stdout, sys.stderr):
-            if stream not in self._streams:
-                with suppress(Exception):  # a handler put it there, and may have closed it
-                    stream.flush()
+        if (sys.stdout, sys.stderr) != self._streams:
+            _flush()
         if task is None:
             return None
         wrote = False
-        with suppress(OSError):
+        try:
             if self._alone is not None:
                 wrote = self._end_alone(task)
             wrote = self._empty_spool(task) or wrote
+        except OSError:
+            pass
         return logfile.tail(logfile.path_in(self._folder, task.job_id)) if wrote else None
 
     def _end_alone(self, task: Begun) -> bool:
@@ -119,9 +119,10 @@ class Output:
         return wrote
 
     def _empty_spool(self, task: Begun) -> bool:
-        if not _is_there(self._spool):
+        size = _size(self._spool)
+        if size is None:
             return self._find_spool(task)
-        wrote = os.fstat(self._spool[0]).st_size > spool.START
+        wrote = size > spool.START
         if wrote:
             spool.move(self._spool[0], self._folder, task, self._limit)
         if not task.start and self._has_children():
@@ -134,12 +135,8 @@ class Output:
         wrote = left is not None and left.log_tail is not None
         self._open_spool()
         # Without its channel this worker cannot report: whoever looks why finds the log.
-        self._say(task._replace(start=max(task.start, int(wrote))))
+        spool.say(self._head, task._replace(start=max(task.start, int(wrote))))
         return wrote
-
-    def _say(self, task: Begun) -> None:
-        head = spool.pack(task)
-        self._head[: len(head)] = head
 
     def _has_children(self) -> bool:
         try:
@@ -196,9 +193,11 @@ class Output:
                 os.dup2(before[0], fd)
 
     def _point(self, fd: int) -> None:
-        with suppress(OSError):
+        try:
             os.dup2(fd, 1)
             os.dup2(fd, 2)
+        except OSError:
+            pass  # a handler has closed it: see _find_spool
 
     def _take_streams(self) -> None:
         sys.stdout, sys.stderr = self._streams
@@ -242,6 +241,12 @@ class Own:
                 logfile.punch(self._path, self._limit)
 
 
+def _flush() -> None:
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(Exception):  # a handler put it there, and may have closed it
+            stream.flush()
+
+
 def _file(fd: int) -> tuple[int, int] | None:
     try:
         info = os.fstat(fd)
@@ -253,6 +258,15 @@ def _file(fd: int) -> tuple[int, int] | None:
 def _kept(fd: int) -> _Kept:
     """Return a descriptor with what tells whether it still is ours."""
     return fd, _file(fd)
+
+
+def _size(kept: _Kept) -> int | None:
+    """Return how many bytes a file has, None if the descriptor leads elsewhere by now."""
+    try:
+        info = os.fstat(kept[0])
+    except OSError:
+        return None
+    return info.st_size if (info.st_dev, info.st_ino) == kept[1] else None
 
 
 def _is_there(kept: _Kept) -> bool:

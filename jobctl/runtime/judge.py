@@ -5,15 +5,16 @@ from __future__ import annotations
 import os
 import signal
 from datetime import datetime
+from typing import Any
 
 from jobctl.core.job import Ending, Exit, JobError, Outcome
 from jobctl.runtime.channel import Exited
 from jobctl.runtime.estate import NOTHING_LEFT, Remains
 
 
-def released(now: datetime) -> Ending:
+def released(now: datetime, progress: dict[str, Any] | None = None) -> Ending:
     """Return the ending of an attempt that had not begun, or that was given back."""
-    return Ending(Outcome.RELEASED, now)
+    return Ending(Outcome.RELEASED, now, progress=progress)
 
 
 def lost(now: datetime, remains: Remains, error: JobError | None = None) -> Ending:
@@ -46,7 +47,7 @@ def begun(
     None if its fork server died and nobody knows; then `remains` is what is left of it.
     """
     if killed is Outcome.RELEASED:
-        return released(now)
+        return released(now, news.progress if news else None)
     if news is None:
         why = "the fork server died, and the worker with it"
         return lost(now, remains, JobError("Lost", why))

@@ -133,7 +133,7 @@ def serve(store: Store, request: Request, now: datetime) -> Reply:
                 reply.claimed = tx.claim(BATCH, now, gate)
                 reply.exhausted = not full and len(reply.claimed) < BATCH
             reply.cancelling = tx.cancelling()
-        forget_progress(store, request.settlements)
+        forget_progress(store, reply.settled)
     if reply.exhausted:
         reply.next_due = store.next_run_at()
     if request.maintain:
@@ -167,11 +167,11 @@ def settle(tx: Transaction, settlements: Sequence[Settlement]) -> list[AnyJob]:
     return result
 
 
-def forget_progress(store: Store, settlements: Sequence[Settlement]) -> None:
+def forget_progress(store: Store, jobs: Sequence[AnyJob]) -> None:
     """Remove the progress files of attempts that have ended: the record has the last word."""
-    for given in settlements:
-        if given.ending.progress is not None:
-            progress.forget(progress.folder_in(store.files), given.job.id)
+    for job in jobs:
+        if job.progress is not None:
+            progress.forget(progress.folder_in(store.files), job.id)
 
 
 def recover(
@@ -201,4 +201,5 @@ def recover(
                         done = finish(current, ending, options)
                         tx.save(done)
                 recovered.append(done)
+    forget_progress(store, recovered)
     return recovered

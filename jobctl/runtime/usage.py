@@ -1,26 +1,39 @@
-"""What a process has used of the processor and of memory."""
+"""What the jobs of a worker use of the processor."""
 
 from __future__ import annotations
 
 import resource
-from typing import NamedTuple
+import time
+
+_SELF, _CHILDREN = resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN
 
 
-class Usage(NamedTuple):
-    """CPU seconds of a process and of the children that it has waited for; their peaks.
+class Meter:
+    """Counts from `start` to `stop`, again and again; it costs a few microseconds."""
 
-    `peak` is the most memory that it has kept, `children` that one of its children has, in
-    bytes: both for its whole life, but for what `reset_peak` forgets.
-    """
+    def __init__(self) -> None:
+        theirs = resource.getrusage(_CHILDREN)
+        self._theirs = theirs.ru_utime + theirs.ru_stime
+        self._own = 0.0
+        #: The most memory, in bytes, that this process had kept as it was started last, and
+        #: that a child of it has.
+        self.peak = 0
+        self.child_peak = theirs.ru_maxrss * 1024
 
-    cpu: float
-    peak: int
-    children: int
+    @property
+    def cpu(self) -> float:
+        """CPU seconds of this process and its children, as it was started last."""
+        return self._own + self._theirs
 
+    def start(self) -> None:
+        """Begin to count."""
+        own = resource.getrusage(_SELF)
+        self._own = own.ru_utime + own.ru_stime
+        self.peak = own.ru_maxrss * 1024
 
-def usage() -> Usage:
-    """Return what this process has used so far."""
-    own = resource.getrusage(resource.RUSAGE_SELF)
-    theirs = resource.getrusage(resource.RUSAGE_CHILDREN)
-    cpu = own.ru_utime + own.ru_stime + theirs.ru_utime + theirs.ru_stime
-    return Usage(cpu, own.ru_maxrss * 1024, theirs.ru_maxrss * 1024)
+    def stop(self) -> float:
+        """Return the CPU seconds since `start`, those of children that have ended included."""
+        theirs = resource.getrusage(_CHILDREN)
+        before, self._theirs = self._theirs, theirs.ru_utime + theirs.ru_stime
+        self.child_peak = theirs.ru_maxrss * 1024
+        return round(time.process_time() - self._own + self._theirs - before, 6)

@@ -26,7 +26,7 @@ from jobctl.runtime.joblog import Output
 from jobctl.runtime.process import peak, reset_peak
 from jobctl.runtime.slots import Slots
 from jobctl.runtime.streams import Lines, write_all
-from jobctl.runtime.usage import usage
+from jobctl.runtime.usage import Meter
 from jobctl.runtime.validation import InvalidData
 
 if TYPE_CHECKING:
@@ -65,6 +65,7 @@ class Worker:
         self._output = output
         self._lines = Lines(write_all) if output is None else output.lines
         self._progress = progress
+        self._meter = Meter()
         self._channel = channel
         self._slots = slots
         self._slot = slot
@@ -95,9 +96,10 @@ class Worker:
         alone = task.alone or job.shell is not None
         if alone:
             reset_peak()
-        began, before = self._clock.now(), usage()
+        self._meter.start()
+        began = self._clock.now()
         if self._output is not None:
-            self._output.begin(job.id, job.attempts, began, before, alone=alone)
+            self._output.begin(job.id, job.attempts, began, self._meter, alone=alone)
         start = self._clock.monotonic()
         with self._context(job.id, began) as context:
             result, changes = self._attempt(task)
@@ -108,7 +110,7 @@ class Worker:
             finished_at=began + timedelta(seconds=seconds),
             worker=self._name,
             max_rss=self._peak(task),
-            cpu_seconds=round(usage().cpu - before.cpu, 6),
+            cpu_seconds=self._meter.stop(),
             log_tail=tail if changes["outcome"] in _WENT_WRONG else None,
             progress=context.progress,
             **changes,
@@ -121,8 +123,11 @@ class Worker:
             began,
             lines=self._lines,
             folder=self._progress,
-            cancelled=lambda: self._slots.to_stop(self._slot) == job_id,
+            cancelled=self._is_cancelled,
         )
+
+    def _is_cancelled(self, job_id: str) -> bool:
+        return self._slots.to_stop(self._slot) == job_id
 
     def _end_output(self) -> tuple[str, ...] | None:
         if self._output is None:

@@ -10,6 +10,7 @@ import os
 import struct
 from contextlib import suppress
 from datetime import UTC, datetime
+from mmap import mmap
 from pathlib import Path
 from typing import NamedTuple
 
@@ -39,12 +40,11 @@ class Left(NamedTuple):
     log_tail: tuple[str, ...] | None
 
 
-def pack(begun: Begun) -> bytes:
-    """Return the beginning of a spool."""
-    moment, name = begun.began.timestamp(), begun.job_id.encode()
-    return _HEAD.pack(
-        moment, begun.cpu, begun.peak, begun.attempt, begun.start, len(name), name
-    )
+def say(head: mmap, begun: Begun) -> None:
+    """Write the beginning of a spool, which `head` maps."""
+    job_id, attempt, began, cpu, peak, start = begun
+    name = job_id.encode()
+    _HEAD.pack_into(head, 0, began.timestamp(), cpu, peak, attempt, start, len(name), name)
 
 
 def unpack(content: bytes) -> Begun | None:

@@ -121,7 +121,7 @@ def context(said: list[bytes], folder: Path | None = None, **more: Any) -> Conte
         NOON,
         lines=Lines(lambda fd, data: said.append(data)),
         folder=None if folder is None else str(folder),
-        cancelled=more.get("cancelled", lambda: False),
+        cancelled=more.get("cancelled", lambda job_id: False),
     )
 
 
@@ -219,7 +219,7 @@ def test_a_reader_never_sees_half_of_it(tmp_path: Path) -> None:
 
 def test_a_cancel_once_seen_stays(said: list[bytes]) -> None:
     answers = iter([False, True, False])
-    with context(said, cancelled=lambda: next(answers)):
+    with context(said, cancelled=lambda job_id: next(answers)):
         job = handed()
         assert [job.cancelled for _ in range(4)] == [False, True, True, True]
 
