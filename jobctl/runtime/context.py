@@ -9,7 +9,10 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Any, Generic, TypeVar
 
+import msgspec
+
 from jobctl.core.job import Job
+from jobctl.runtime.channel import Task
 from jobctl.runtime.streams import Lines
 from jobctl.services import progress
 
@@ -153,3 +156,12 @@ class Running(Job[T], Generic[T], frozen=True):
         """Whether a cancel of this job was recorded: end soon, or it will be killed."""
         context = _running.get(self.id)
         return self.cancelling if context is None else context.cancelled
+
+
+class RunningTask(Task):
+    """A task as a worker reads it: with the job as handlers get it."""
+
+    job: Running[Any]
+
+
+decode_task = msgspec.msgpack.Decoder(RunningTask).decode

@@ -1,10 +1,14 @@
-"""What the record says of an exception."""
+"""What the record says of what a handler returned or raised."""
 
 from __future__ import annotations
 
 import os
+from typing import Any
 
-from jobctl.core.job import JobError
+import msgspec
+
+from jobctl.core.data import plain
+from jobctl.core.job import JobError, Outcome
 
 _MESSAGE_LENGTH = 4_000
 _TRACEBACK_LENGTH = 16_000
@@ -43,3 +47,20 @@ def text(value: object) -> str:
     except Exception as err:
         found = f"<its text cannot be had: {type(err).__name__}>"
     return found.encode("utf-8", "backslashreplace").decode()
+
+
+def kept_result(value: Any, limit: int) -> tuple[bytes | None, dict[str, Any]]:
+    """Return the result as JSON, and what else is to be said of a handler that returned it.
+
+    `limit` is in bytes.
+    """
+    done: dict[str, Any] = {"outcome": Outcome.COMPLETED}
+    if value is None:
+        return None, done
+    try:
+        result = msgspec.json.encode(plain(value, "result", limit))
+    except Exception as err:  # whatever a foreign type's encoding raises
+        # The work is done: to run it again for the sake of its result would do it twice.
+        message = text(f"the job completed, but its result was not kept: {err}")
+        return None, {**done, "error": JobError("ResultNotKept", message)}
+    return result, done

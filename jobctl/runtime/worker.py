@@ -11,15 +11,12 @@ from datetime import datetime, timedelta
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
-import msgspec
-
 from jobctl.clock import SystemClock
-from jobctl.core.data import plain
-from jobctl.core.job import Ending, JobError, Outcome
+from jobctl.core.job import Ending, Outcome
 from jobctl.core.retry import Fail, Retry, Snooze
 from jobctl.runtime.channel import Channel, Report, Task
-from jobctl.runtime.context import Context, Running
-from jobctl.runtime.describe import describe, text, too_long
+from jobctl.runtime.context import Context, decode_task
+from jobctl.runtime.describe import describe, kept_result, too_long
 from jobctl.runtime.handlers import Handler, find
 from jobctl.runtime.interrupts import JobCancelled, JobTimeout, ShellError
 from jobctl.runtime.joblog import Output
@@ -36,15 +33,6 @@ if TYPE_CHECKING:
 _WENT_WRONG = (Outcome.ERROR, Outcome.TIMEOUT, Outcome.CANCELLED)
 #: The signal by which the daemon asks a worker to stop the job named in its slot.
 STOP_SIGNAL = signal.SIGUSR1
-
-
-class RunningTask(Task):
-    """A task as a worker reads it: with the job as handlers get it."""
-
-    job: Running[Any]
-
-
-decode_task = msgspec.msgpack.Decoder(RunningTask).decode
 
 
 class Worker:
@@ -160,7 +148,7 @@ class Worker:
             return None, {"outcome": Outcome.ERROR, "error": describe(err), "exit": err.exit}
         except BaseException as err:  # a handler's SystemExit or GeneratorExit ends no worker
             return None, {"outcome": Outcome.ERROR, "error": describe(err)}
-        return self._result(value)
+        return kept_result(value, self._max_result)
 
     def _value(self, task: Task) -> Any:
         if task.job.shell is not None:
@@ -262,18 +250,6 @@ class Worker:
             self._stop_async()
         else:
             raise JobCancelled
-
-    def _result(self, value: Any) -> tuple[bytes | None, dict[str, Any]]:
-        done: dict[str, Any] = {"outcome": Outcome.COMPLETED}
-        if value is None:
-            return None, done
-        try:
-            result = msgspec.json.encode(plain(value, "result", self._max_result))
-        except Exception as err:  # whatever a foreign type's encoding raises
-            # The work is done: to run it again for the sake of its result would do it twice.
-            message = text(f"the job completed, but its result was not kept: {err}")
-            return None, {**done, "error": JobError("ResultNotKept", message)}
-        return result, done
 
 
 def _flush() -> None:

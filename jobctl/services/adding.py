@@ -47,6 +47,12 @@ def parts(spec: Spec) -> tuple[str, Any, Mapping[str, Any]]:
     raise InvalidJob("it is no job: give name, data and options, or (name, data, options)")
 
 
+def with_shell(wanted: Wanted, shell: dict[str, Any]) -> Wanted:
+    """Return what is wanted as a shell job."""
+    job = msgspec.structs.replace(wanted.job, shell=shell)
+    return msgspec.structs.replace(wanted, job=job)
+
+
 def put(tx: Transaction, wanted: Wanted) -> Added:
     """Add one job. Raises Duplicate or WrongStatus if its id is taken and may not be."""
     # A random id is new: nothing to look up, so a plain add needs no index.

@@ -16,7 +16,17 @@ from jobctl.core.job import FINISHED, Status
 from jobctl.core.store import AnyJob, Stats, Store
 from jobctl.core.text import nearest
 from jobctl.errors import InvalidJob, NotFound, StaleJob
-from jobctl.services.adding import NO_OPTIONS, Added, Spec, Wanted, parts, put, put_all
+from jobctl.services.adding import (
+    NO_OPTIONS,
+    Added,
+    Spec,
+    Wanted,
+    parts,
+    put,
+    put_all,
+    with_shell,
+)
+from jobctl.services.beside import Beside
 from jobctl.services.waiting import Waited, wait_for
 
 #: How many jobs a bulk change takes at a time, giving the write lock up in between.
@@ -46,6 +56,7 @@ class QueueService:
         nap: Callable[[float], None] = time.sleep,
     ) -> None:
         self._store = store
+        self._beside = Beside(store)
         self._clock = clock
         self._max_data = max_data
         self._retention = dict(retention or {})
@@ -64,7 +75,7 @@ class QueueService:
     def _put(self, wanted: Wanted) -> Added:
         with self._store.transaction() as tx:
             added = put(tx, wanted)
-            self._forget_replaced([wanted])
+            self._beside.forget_replaced([wanted])
         self._store.wake()
         return added
 
@@ -81,13 +92,11 @@ class QueueService:
 
         Without a name it gets the command's. Raises as `add` does.
         """
-        from msgspec.structs import replace
-
         from jobctl.core.shell import default_name, shell_of
 
         shell = shell_of(argv, cwd, env, max_data=self._max_data)
         wanted = self._wanted(name or default_name(argv), None, options)
-        return self._put(replace(wanted, job=replace(wanted.job, shell=shell)))
+        return self._put(with_shell(wanted, shell))
 
     def add_many(self, specs: Iterable[Spec]) -> list[str]:
         """Add jobs with one durable commit, all or none, and return their ids in order.
@@ -98,7 +107,7 @@ class QueueService:
         if wanted:
             with self._store.transaction() as tx:
                 put_all(tx, wanted)
-                self._forget_replaced(wanted)
+                self._beside.forget_replaced(wanted)
             self._store.wake()
         return [one.job.id for one in wanted]
 
@@ -109,7 +118,7 @@ class QueueService:
     def get(self, job_id: str) -> AnyJob | None:
         """Return the job with exactly this id, or None."""
         job = self._store.get(job_id)
-        return None if job is None else self._shown(job)
+        return None if job is None else self._beside.shown(job)
 
     def resolve(self, prefix: str) -> AnyJob:
         """Return the job whose id is `prefix`, or else the only one that begins with it.
@@ -144,7 +153,7 @@ class QueueService:
                 raise InvalidJob(f"{field} {show(value)} is refused: use a whole number >= 0")
         wanted = None if status is None else parse_status(status)
         found = self._store.list(status=wanted, name=name, limit=limit, offset=offset)
-        return [self._shown(job) for job in found]
+        return [self._beside.shown(job) for job in found]
 
     def stats(self) -> Stats:
         """Return how many jobs have each status."""
@@ -171,19 +180,15 @@ class QueueService:
             job = _required(tx.get(job_id), job_id)
             transitions.delete(job)
             tx.delete(job)
-        self._forget([job_id])
+        self._beside.forget([job_id])
 
     def log_path(self, job_id: str) -> Path:
         """Return where the log of a job is. It is there if its handler has printed anything."""
-        from jobctl.services.logfile import path_of
-
-        return path_of(self._store.files, job_id)
+        return self._beside.log_path(job_id)
 
     def read_log(self, job_id: str) -> bytes:
         """Return all that a job's handlers have written so far. Raises OSError."""
-        from jobctl.services.spool import read_log
-
-        return read_log(self._store.files, job_id)
+        return self._beside.read_log(job_id)
 
     def cleanup(self, before: datetime | None = None) -> int:
         """Delete finished jobs that ended before a time; return how many.
@@ -226,27 +231,6 @@ class QueueService:
         """
         return wait_for(self._store, self._clock, self._nap, job_ids, timeout)
 
-    # What few calls need is imported by them: an add in a terminal is over in a moment.
-
-    def _shown(self, job: AnyJob) -> AnyJob:
-        """Return a job with the progress that it has now."""
-        if job.status is not Status.RUNNING:
-            return job
-        from jobctl.services.progress import shown
-
-        return shown(self._store.files, job)
-
-    def _forget(self, job_ids: Iterable[str]) -> None:
-        from jobctl.services.leftovers import forget
-
-        forget(self._store.files, job_ids)
-
-    def _forget_replaced(self, wanted: Sequence[Wanted]) -> None:
-        # Before that is committed: after it the new job may run and print already.
-        replaced = [one.job.id for one in wanted if one.named and one.if_exists == "replace"]
-        if replaced:
-            self._forget(replaced)
-
     def _wanted(self, name: str, data: Any, options: Mapping[str, Any]) -> Wanted:
         job = new_job(name, data, options, now=self._clock.now(), max_data=self._max_data)
         if not options:
@@ -288,7 +272,7 @@ class QueueService:
                     deleted.append(job.id)
                 except StaleJob:
                     pass  # retried or deleted by somebody else meanwhile
-        self._forget(deleted)
+        self._beside.forget(deleted)
         return len(deleted)
 
 

@@ -12,10 +12,9 @@ from typing import Any
 import pytest
 
 from jobctl.core.job import Outcome, Status
-from jobctl.runtime.context import NOTE, Context
-from jobctl.runtime.joblog import Own
+from jobctl.runtime.context import NOTE, Context, RunningTask, decode_task
+from jobctl.runtime.ownlog import Own
 from jobctl.runtime.streams import Lines, LineWriter, own_lines
-from jobctl.runtime.worker import RunningTask, decode_task
 from jobctl.services import progress
 from tests.helpers import NOON, after, eventually, make_job
 from tests.runtime.rig import Rig
