@@ -7,9 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from jobctl.core.job import Ending, Options, Outcome, finish
 from jobctl.services.logfile import path_of
 from jobctl.stores.directory.store import DirectoryStore
 from tests.cli.conftest import Cli
+from tests.helpers import NOON, claim
 
 
 @pytest.fixture
@@ -78,3 +80,19 @@ def test_a_gap_in_a_running_log_is_counted(
     assert first.startswith("first")
     assert gap == f"--- {(1 << 20) - 4096} bytes left out ---"
     assert rest[-2].endswith("last")
+
+
+def test_show_has_the_end_of_the_log_of_what_went_wrong(
+    cli: Cli, store: DirectoryStore, job_id: str
+) -> None:
+    [job] = claim(store, 1)
+    tail = ("first", "\x1b[31mlast")
+    ending = Ending(Outcome.ERROR, NOON, log_tail=tail, final=True, progress={"done": 1})
+    with store.transaction() as tx:
+        tx.settle([finish(job, ending, Options())])
+    out = cli("show", job_id).out
+    assert out.endswith("\nthe end of its log:\n  first\n  \\x1b[31mlast\n")
+    assert 'progress         {"done": 1}\n' in out
+    record = json.loads(cli("show", job_id, "--json").out)
+    assert record["history"][0]["log_tail"] == list(tail)
+    assert record["progress"] == {"done": 1}

@@ -163,3 +163,31 @@ def grows(job: Job[Any]) -> None:
         subprocess.run([sys.executable, "-S", "-c", script], check=True)
     if job.data.get("die"):
         os.kill(os.getpid(), signal.SIGKILL)
+
+
+def take_over(what: str, path: str) -> int:
+    """Close the worker's own descriptor that leads to `what`, and open a file in its place."""
+    for name in os.listdir("/proc/self/fd"):
+        fd = int(name)
+        if fd > 2 and what in os.readlink(f"/proc/self/fd/{name}"):
+            os.close(fd)
+            mine = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND)
+            if mine != fd:
+                os.dup2(mine, fd)
+            return fd
+    raise LookupError(what)
+
+
+taken: list[int] = []
+
+
+@handler
+def takes_over(job: Job[Any]) -> None:
+    print("before")
+    if job.data.get("what"):
+        what = job.id if job.data["what"] == "log" else job.data["what"]
+        taken.append(take_over(what, "precious"))
+        os.write(taken[-1], b"mine\n")
+    if job.data.get("write"):
+        os.write(taken[-1], b"still mine\n")
+    print("after")

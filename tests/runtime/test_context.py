@@ -257,5 +257,6 @@ def test_tasks_that_share_a_process_write_each_to_its_own(tmp_path: Path) -> Non
 def test_one_that_writes_nothing_makes_no_log(tmp_path: Path) -> None:
     own = Own(str(tmp_path / "1.log"), 1, NOON, 1 << 20)
     own.close()
+    own.lines.write(None, 1, "info", "too late\n")
     assert own.tail is None
     assert not list(tmp_path.iterdir())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import stat
 from collections.abc import Callable
@@ -328,3 +329,47 @@ def test_max_rss_is_that_of_the_job(make_rig: MakeRig) -> None:
     assert small + 60_000_000 < grown < small + 180_000_000
     rig.ended(rig.queue.add("grows", {"bytes": 1, "child": True}))
     assert peak_of(bytes=1, die=True) is None  # nobody knows: its worker's child had more
+
+
+@pytest.mark.parametrize("what", ["log", ".spool-"])
+def test_a_descriptor_that_a_handler_took_over_is_let_alone(
+    what: str, make_rig: MakeRig
+) -> None:
+    rig = make_rig(HANDLERS)
+    rig.start("--concurrency", "1")
+    ids = [rig.queue.add("takes-over", data) for data in ({"what": what}, {"write": True})]
+    for job in rig.queue.wait(ids, 10):
+        assert job.status is Status.COMPLETED, job.error
+        assert [line.split()[-1] for line in lines_of(rig, job.id)[1:]] == ["before", "after"]
+    warm(rig, "say")
+    short = rig.queue.add("say", {"n": 7})
+    rig.ended(short)
+    assert lines_of(rig, short)[1].endswith("said 7")
+    assert (rig.folder / "precious").read_bytes() == b"mine\nstill mine\n"
+
+
+def test_a_child_that_comes_back_from_a_handler_ends_nothing(tmp_path: Path) -> None:
+    from jobctl.runtime.joblog import Output
+    from jobctl.runtime.usage import Meter
+    from tests.helpers import NOON
+
+    worker = os.fork()
+    if worker == 0:
+        output = Output(str(tmp_path), 1 << 20)
+        output.begin("a", 1, NOON, Meter(), alone=False)
+        print("parent")
+        if os.fork() == 0:
+            output.end()
+            os._exit(0)
+        os.wait()
+        print("parent again")
+        output.end()
+        output.close(in_order=True)
+        os._exit(0)
+    assert os.waitpid(worker, 0)[1] == 0
+    text = (tmp_path / "a.log").read_text()
+    assert text.count("--- attempt") == 1
+    assert [line.split(" ", 2)[-1] for line in text.splitlines()[1:]] == [
+        "parent",
+        "parent again",
+    ]
