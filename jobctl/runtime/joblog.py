@@ -86,18 +86,18 @@ class Output:
         task = self._task = Begun(job_id, attempt, began, meter.cpu, peak, start)
         spool.say(self._head, task)
 
-    def end(self) -> tuple[str, ...] | None:
-        """Let what was written be in the job's log, and return its last lines.
+    def end(self) -> bool:
+        """Let what was written be in the job's log; return whether there was anything.
 
         A failure loses output, never a job.
         """
         if os.getpid() != self._pid:
-            return None  # a handler forked, and its child came back
+            return False  # a handler forked, and its child came back
         task, self._task = self._task, None
         if (sys.stdout, sys.stderr) != self._streams:
             _flush()
         if task is None:
-            return None
+            return False
         wrote = False
         try:
             if self._alone is not None:
@@ -105,7 +105,11 @@ class Output:
             wrote = self._empty_spool(task) or wrote
         except OSError:
             pass
-        return logfile.tail(logfile.path_in(self._folder, task.job_id)) if wrote else None
+        return wrote
+
+    def tail(self, job_id: str) -> tuple[str, ...] | None:
+        """Return the last lines of the last attempt that has written any."""
+        return logfile.tail(logfile.path_in(self._folder, job_id))
 
     def _end_alone(self, task: Begun) -> bool:
         assert self._alone is not None

@@ -92,14 +92,14 @@ class Worker:
         with self._context(job.id, began) as context:
             result, changes = self._attempt(task)
         seconds = self._clock.monotonic() - start
-        tail = self._end_output()
+        tail = self._end_output(job.id, changes["outcome"])
         ending = Ending(
             started_at=began,
             finished_at=began + timedelta(seconds=seconds),
             worker=self._name,
             max_rss=self._peak(task),
             cpu_seconds=self._meter.stop(),
-            log_tail=tail if changes["outcome"] in _WENT_WRONG else None,
+            log_tail=tail,
             progress=context.progress,
             **changes,
         )
@@ -117,11 +117,12 @@ class Worker:
     def _is_cancelled(self, job_id: str) -> bool:
         return self._slots.to_stop(self._slot) == job_id
 
-    def _end_output(self) -> tuple[str, ...] | None:
+    def _end_output(self, job_id: str, outcome: Outcome) -> tuple[str, ...] | None:
         if self._output is None:
             _flush()
-            return None
-        return self._output.end()
+        elif self._output.end() and outcome in _WENT_WRONG:
+            return self._output.tail(job_id)
+        return None
 
     def _attempt(self, task: Task) -> tuple[bytes | None, dict[str, Any]]:
         try:

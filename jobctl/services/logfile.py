@@ -55,11 +55,11 @@ def open_log(path: str) -> int:
     return os.open(path, flags, 0o600)
 
 
-def begin(fd: int, attempt: int, began: datetime) -> int:
-    """Write the header of an attempt, on a line of its own; return where its lines begin."""
+def begin(fd: int, attempt: int, began: datetime, lines: bytes = b"") -> int:
+    """Write the header of an attempt, on a line of its own, and lines; return the end."""
     size = os.fstat(fd).st_size
     fresh = size == 0 or os.pread(fd, 1, size - 1) == b"\n"
-    text = (b"" if fresh else b"\n") + header(attempt, began)
+    text = (b"" if fresh else b"\n") + header(attempt, began) + lines
     os.write(fd, text)
     return size + len(text)
 

@@ -18,6 +18,7 @@ from jobctl.services import logfile
 
 _PREFIX = ".spool-"
 _HEAD = struct.Struct("<ddqIqH128s")  # began, CPU and peak before, attempt, start, length, id
+_FEW = 16 * 1024
 #: Where what was written begins.
 START = 256
 
@@ -82,12 +83,17 @@ def move(fd: int, folder: str, begun: Begun, limit: int) -> None:
     path = logfile.path_in(folder, begun.job_id)
     log = logfile.open_log(path)
     try:
-        logfile.begin(log, begun.attempt, begun.began)
-        logfile.copy(fd, path, START)
+        # The usual few lines go in one write.
+        content = os.pread(fd, _FEW, START)
+        few = len(content) < _FEW
+        size = logfile.begin(log, begun.attempt, begun.began, content if few else b"")
+        if not few:
+            logfile.copy(fd, path, START)
     finally:
         os.close(log)
         os.ftruncate(fd, START)
-    logfile.finish(path, limit)
+    if not few or size > limit:
+        logfile.finish(path, limit)
 
 
 def recover(folder: str, pid: int, limit: int) -> Left | None:

@@ -59,8 +59,8 @@ def moment(value: int) -> datetime:
 
 def lane_key(entry: Any) -> str:
     """Return the key of a job's lane: shell jobs stand in lanes of their own."""
-    key = entry.concurrency_key or ""
-    return f"{SHELL}{key}" if entry.shell is not None else key
+    key: str = entry.concurrency_key or ""
+    return key if entry.shell is None else f"{SHELL}{key}"
 
 
 def columns(entry: Any) -> tuple[Any, ...]:
