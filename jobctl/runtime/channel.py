@@ -10,7 +10,7 @@ import array
 import os
 import socket
 from datetime import datetime
-from signal import SIGKILL
+from signal import SIGKILL, SIGUSR1
 from typing import Any, TypeVar
 
 import msgspec
@@ -19,6 +19,8 @@ from jobctl.core.job import Ending, Job
 
 T = TypeVar("T")
 
+#: The signal by which the daemon asks a worker to stop the job named in its slot.
+STOP_SIGNAL = SIGUSR1
 #: Bytes that go into a packet; more than this goes into a memfd.
 _INLINE = 60_000
 _INLINE_MARK = b"\0"

@@ -12,7 +12,7 @@ import msgspec
 from jobctl.core.job import Ending, Job, Options, Outcome
 from jobctl.core.limits import Limits
 from jobctl.runtime import judge
-from jobctl.runtime.channel import Exited, Report
+from jobctl.runtime.channel import STOP_SIGNAL, Exited, Report
 from jobctl.runtime.crew import Crew
 from jobctl.runtime.deadlines import PATIENCE, idle_left, kill_due
 from jobctl.runtime.estate import NOBODY, NOTHING_LEFT, Remains
@@ -22,7 +22,6 @@ from jobctl.runtime.plan import IN_HAND, Durations, Plan
 from jobctl.runtime.server import Server
 from jobctl.runtime.settings import Terms
 from jobctl.runtime.slots import Slots
-from jobctl.runtime.worker import STOP_SIGNAL
 
 AnyJob = Job[Any]
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from jobctl.clock import SystemClock
 from jobctl.core.job import Ending, Outcome
 from jobctl.core.retry import Fail, Retry, Snooze
-from jobctl.runtime.channel import Channel, Report, Task
+from jobctl.runtime.channel import STOP_SIGNAL, Channel, Report, Task
 from jobctl.runtime.context import Context, decode_task
 from jobctl.runtime.describe import describe, kept_result, too_long
 from jobctl.runtime.handlers import Handler, find
@@ -31,8 +31,6 @@ if TYPE_CHECKING:
 
 #: The outcomes whose attempts keep the end of what they printed.
 _WENT_WRONG = (Outcome.ERROR, Outcome.TIMEOUT, Outcome.CANCELLED)
-#: The signal by which the daemon asks a worker to stop the job named in its slot.
-STOP_SIGNAL = signal.SIGUSR1
 
 
 class Worker:
