@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Iterable, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 
@@ -65,6 +65,32 @@ class Queue:
         Raises InvalidJob, Duplicate, WrongStatus.
         """
         return self._opened.add(name, data, options).id
+
+    def add_shell(
+        self,
+        argv: Sequence[str],
+        /,
+        *,
+        name: str | None = None,
+        cwd: str | None = None,
+        env: Mapping[str, str] | None = None,
+        **options: Unpack[JobOptions],
+    ) -> str:
+        """Add a job that runs a command, and return its id. No shell interprets it.
+
+        It runs in `cwd`, by default the current folder, with PATH, HOME, LANG, LC_* and TZ
+        as they are here, `env` on top, and nothing else of the environment. Its name is the
+        command's unless one is given. An exit code other than 0 fails the attempt. Raises
+        as `add` does.
+        """
+        import os
+
+        from jobctl.core.shell import kept
+
+        environment = {**kept(os.environ), **(env or {})}
+        folder = os.path.abspath(cwd or ".")
+        added = self._opened.add_shell(argv, options, name=name, cwd=folder, env=environment)
+        return added.id
 
     def add_many(self, jobs: Iterable[Spec]) -> list[str]:
         """Add jobs with one durable commit, all or none, and return their ids in order.
@@ -241,6 +267,7 @@ class AsyncQueue:
         self.queue = queue
 
     add = _mirror(Queue.add)
+    add_shell = _mirror(Queue.add_shell)
     add_many = _mirror(Queue.add_many)
     get = _mirror(Queue.get)
     list = _mirror(Queue.list)

@@ -105,7 +105,8 @@ def run_daemon(
 
         def settings() -> Settings:
             now = config if reread is None else reread()
-            return _settings(now, processes, stop_on_eof=stop_on_eof)
+            files = str(store.files)
+            return _settings(now, processes, files=files, stop_on_eof=stop_on_eof)
 
         Daemon(store, settings(), clock, log, settings).run(burst=burst, standby=standby)
     except KeyboardInterrupt:
@@ -115,7 +116,9 @@ def run_daemon(
     return 0
 
 
-def _settings(config: Config, processes: Sequence[str], *, stop_on_eof: bool) -> Settings:
+def _settings(
+    config: Config, processes: Sequence[str], *, files: str = "", stop_on_eof: bool = False
+) -> Settings:
     from jobctl.runtime.settings import Settings, Terms
 
     run = config.run
@@ -139,6 +142,8 @@ def _settings(config: Config, processes: Sequence[str], *, stop_on_eof: bool) ->
             max_rss=run.max_worker_rss,
         ),
         max_result=run.max_result,
+        max_log=run.max_log,
+        files=files,
         stop_on_eof=stop_on_eof,
     )
 
@@ -161,7 +166,7 @@ def check_handlers(config: Config) -> str | None:
         return None
     from jobctl.runtime.check import import_problem
 
-    return import_problem(_settings(config, (), stop_on_eof=False).setup, os.environ)
+    return import_problem(_settings(config, ()).setup, os.environ)
 
 
 def known_handlers(config: Config) -> dict[str, Any] | None:

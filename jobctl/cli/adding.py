@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -11,6 +11,9 @@ from jobctl.cli.options import Session
 from jobctl.cli.words import local_time
 from jobctl.core.data import parse_json
 from jobctl.errors import InvalidJob, JobctlError
+
+if TYPE_CHECKING:
+    from jobctl.services.adding import Added
 
 #: How many jobs of a file go into the store at a time: one durable commit for them.
 BATCH = 5000
@@ -47,13 +50,20 @@ def add_one(here: Session, wanted: Wanted, until: Until, *, as_json: bool) -> in
     if wanted.name is None:
         raise InvalidJob("NAME is missing: say which handler runs the job, or use --from FILE")
     limit = until.seconds()
-    data, options = _data(wanted), _typed(here, wanted.options)
+    data, options = _data(wanted), typed_options(here, wanted.options)
     added = here.queue.add(wanted.name, data, options)
+    known.note_unknown(here, [added.job.name], _FAILS)
+    return report(here, added, until, limit, as_json=as_json)
+
+
+def report(
+    here: Session, added: Added, until: Until, limit: float | None, *, as_json: bool
+) -> int:
+    """Print the id of a job that was added, wait if that is asked for; the exit code."""
     if not added.created:
         render.note(
             f"job {added.id} is there already ({added.job.status}): it was kept as it is"
         )
-    known.note_unknown(here, [added.job.name], _FAILS)
     if as_json:
         render.json({"id": added.id})
     else:
@@ -95,7 +105,7 @@ def _data(wanted: Wanted) -> Any:
     return jobdata.from_file(wanted.data_file)
 
 
-def _typed(here: Session, options: dict[str, Any]) -> dict[str, Any]:
+def typed_options(here: Session, options: dict[str, Any]) -> dict[str, Any]:
     """Return the options with what people may type made plain."""
     if "run_at" in options:
         if "delay" in options:

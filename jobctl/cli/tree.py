@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 #: The commands in the order of the help. Each is a module of jobctl.cli.commands.
 COMMANDS = (
-    "add", "list", "show", "wait", "retry", "cancel", "delete", "cleanup", "stats",
+    "add", "list", "show", "logs", "wait", "retry", "cancel", "delete", "cleanup", "stats",
     "pause", "resume", "run", "health", "init", "config", "systemd",
 )  # fmt: skip
 

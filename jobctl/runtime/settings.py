@@ -24,7 +24,10 @@ class Terms(msgspec.Struct, frozen=True):
 
 
 class Settings(msgspec.Struct, frozen=True):
-    """What a daemon is told. Durations are seconds, sizes bytes."""
+    """What a daemon is told. Durations are seconds, sizes bytes.
+
+    `files` is the folder of logs and progress, "" for none.
+    """
 
     entries: list[str] = []
     folder: str = "."
@@ -36,6 +39,8 @@ class Settings(msgspec.Struct, frozen=True):
     shutdown_timeout: float = 30.0
     terms: Terms = Terms()
     max_result: int = 1 << 20
+    max_log: int = 1 << 20
+    files: str = ""
     stop_on_eof: bool = False
 
     @property
@@ -47,4 +52,6 @@ class Settings(msgspec.Struct, frozen=True):
             processes=self.processes,
             max_result=self.max_result,
             path=self.path,
+            files=self.files,
+            max_log=self.max_log,
         )

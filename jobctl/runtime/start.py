@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from jobctl.core.job import Options, Outcome
 from jobctl.core.retry import RetryPolicy
 from jobctl.core.store import Store
 from jobctl.runtime.channel import Ready
+from jobctl.runtime.estate import Remains
 from jobctl.runtime.keeper import recover
 from jobctl.runtime.log import Log
 from jobctl.services.known import write_handlers
@@ -42,15 +44,21 @@ def tell_handlers(ready: Ready, folder: Path, log: Log) -> None:
         )
     if not ready.handlers:
         log.warning(
-            "no handlers are configured, so jobs wait: set [run] handlers, or --handlers"
+            "no handlers are configured, so only shell jobs run: set [run] handlers, or "
+            "--handlers"
         )
 
 
 def recover_all(
-    store: Store, begun: set[str], options: Options, now: datetime, log: Log
+    store: Store,
+    begun: set[str],
+    remains: Mapping[str, Remains],
+    options: Options,
+    now: datetime,
+    log: Log,
 ) -> None:
     """Give back what an earlier daemon left running, and say so."""
-    found = recover(store, begun, options, now)
+    found = recover(store, begun, options, now, remains)
     if found:
         lost = sum(1 for job in found if job.history[-1].outcome is Outcome.LOST)
         log.warning(

@@ -54,6 +54,12 @@ def comes_after(before: Wanted, one: Wanted) -> Wanted:
     return msgspec.structs.replace(one, job=msgspec.structs.replace(one.job, after=after))
 
 
+def with_shell(wanted: Wanted, shell: dict[str, Any]) -> Wanted:
+    """Return what is wanted as a shell job."""
+    job = msgspec.structs.replace(wanted.job, shell=shell)
+    return msgspec.structs.replace(wanted, job=job)
+
+
 def put(tx: Transaction, wanted: Wanted) -> Added:
     """Add one job. Raises Duplicate or WrongStatus if its id is taken and may not be,
     and as dependencies.check does."""

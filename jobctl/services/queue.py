@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 from jobctl.clock import Clock
@@ -26,7 +27,9 @@ from jobctl.services.adding import (
     parts,
     put,
     put_all,
+    with_shell,
 )
+from jobctl.services.beside import Beside
 from jobctl.services.pausing import Pause
 from jobctl.services.waiting import Waited, wait_for
 
@@ -38,6 +41,7 @@ SHOWN = 10
 # Inside the class, `list` is the method.
 _Jobs = list[AnyJob]
 _Pauses = list[Pause]
+_Ids = list[str]
 
 
 class QueueService:
@@ -57,6 +61,7 @@ class QueueService:
         nap: Callable[[float], None] = time.sleep,
     ) -> None:
         self._store = store
+        self._beside = Beside(store)
         self._clock = clock
         self._max_data = max_data
         self._retention = dict(retention or {})
@@ -70,11 +75,33 @@ class QueueService:
         Raises InvalidJob; Duplicate with if_exists `error`, and WrongStatus with `replace`
         if the one that is there is running.
         """
-        wanted = self._wanted(name, data, options)
+        return self._put(self._wanted(name, data, options))
+
+    def _put(self, wanted: Wanted) -> Added:
         with self._store.transaction() as tx:
             added = put(tx, wanted)
+            self._beside.forget_replaced([wanted])
         self._store.wake()
         return added
+
+    def add_shell(
+        self,
+        argv: Sequence[str],
+        options: Mapping[str, Any] = NO_OPTIONS,
+        *,
+        name: str | None = None,
+        cwd: str,
+        env: Mapping[str, str],
+    ) -> Added:
+        """Add a job that runs a command; `env` is all of its environment.
+
+        Without a name it gets the command's. Raises as `add` does.
+        """
+        from jobctl.core.shell import default_name, shell_of
+
+        shell = shell_of(argv, cwd, env, max_data=self._max_data)
+        wanted = self._wanted(name or default_name(argv), None, options)
+        return self._put(with_shell(wanted, shell))
 
     def add_many(self, specs: Iterable[Spec]) -> list[str]:
         """Add jobs with one durable commit, all or none, and return their ids in order.
@@ -104,7 +131,8 @@ class QueueService:
 
     def get(self, job_id: str) -> AnyJob | None:
         """Return the job with exactly this id, or None."""
-        return self._store.get(job_id)
+        job = self._store.get(job_id)
+        return None if job is None else self._beside.shown(job)
 
     def resolve(self, prefix: str) -> AnyJob:
         """Return the job whose id is `prefix`, or else the only one that begins with it.
@@ -113,7 +141,7 @@ class QueueService:
         """
         if not prefix:
             raise InvalidJob("the id is empty: give an id or the beginning of one")
-        job = self._store.get(prefix)
+        job = self.get(prefix)
         if job is not None:
             return job
         found = self._store.find(prefix, SHOWN + 1)
@@ -123,7 +151,7 @@ class QueueService:
                 f"{show(prefix)} is the beginning of several ids: "
                 f"{', '.join(found[:SHOWN])}{more}. Give more of it"
             )
-        return _required(self._store.get(found[0]) if found else None, prefix)
+        return _required(self.get(found[0]) if found else None, prefix)
 
     def list(
         self,
@@ -138,7 +166,8 @@ class QueueService:
             if type(value) is not int or value < 0:
                 raise InvalidJob(f"{field} {show(value)} is refused: use a whole number >= 0")
         wanted = None if status is None else parse_status(status)
-        return self._store.list(status=wanted, name=name, limit=limit, offset=offset)
+        found = self._store.list(status=wanted, name=name, limit=limit, offset=offset)
+        return [self._beside.shown(job) for job in found]
 
     def stats(self) -> Stats:
         """Return how many jobs have each status."""
@@ -182,6 +211,15 @@ class QueueService:
             transitions.delete(job)
             tx.delete(job)
             dependencies.follow(tx, [job], self._clock.now(), deleted=True)
+        self._beside.forget([job_id])
+
+    def log_path(self, job_id: str) -> Path:
+        """Return where the log of a job is. It is there if its handler has printed anything."""
+        return self._beside.log_path(job_id)
+
+    def read_log(self, job_id: str) -> bytes:
+        """Return all that a job's handlers have written so far. Raises OSError."""
+        return self._beside.read_log(job_id)
 
     def cleanup(self, before: datetime | None = None) -> int:
         """Delete finished jobs that ended before a time; return how many.
@@ -234,6 +272,7 @@ class QueueService:
         if wanted:
             with self._store.transaction() as tx:
                 put_all(tx, wanted)
+                self._beside.forget_replaced(wanted)
             self._store.wake()
 
     def _from_spec(self, spec: Spec, place: str) -> Wanted:
@@ -269,15 +308,16 @@ class QueueService:
                 yield status, now - timedelta(seconds=keep)
 
     def _delete_step(self, jobs: Sequence[AnyJob]) -> int:
-        deleted = 0
+        deleted: _Ids = []
         with self._store.transaction() as tx:
             for job in jobs:
                 try:
                     tx.delete(job)
-                    deleted += 1
+                    deleted.append(job.id)
                 except StaleJob:
                     pass  # retried or deleted by somebody else meanwhile
-        return deleted
+        self._beside.forget(deleted)
+        return len(deleted)
 
 
 def parse_status(value: str) -> Status:

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from jobctl.cli import adding
+from jobctl.cli import adding, adding_shell
 from jobctl.cli.options import Json, session
 
 _Text = str | None
@@ -49,6 +49,13 @@ def command(
     from_file: Annotated[
         _Text, typer.Option("--from", metavar="FILE.jsonl|-", help="A job a line, as JSON.")
     ] = None,
+    shell: Annotated[
+        bool, typer.Option("--shell", help="Run a command: add [NAME] --shell -- CMD ARGS...")
+    ] = False,
+    env: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME[=VALUE]", help="A variable for --shell. Repeatable."),
+    ] = None,
     json: Json = False,
 ) -> int:
     """Add a job and print its id. Data is JSON, or made of key=value and key:=json."""
@@ -68,6 +75,10 @@ def command(
     given = {key: value for key, value in options.items() if value is not None}
     wanted = adding.Wanted(name, values or [], data_file, given)
     until = adding.Until(wait, wait_timeout)
+    if shell or env:
+        command = adding_shell.typed(ctx, [name, *(values or [])], env or [], shell=shell)
+        adding_shell.refuse_beside(data_file, from_file)
+        return adding_shell.add(session(ctx), command, given, until, as_json=json)
     if from_file is not None:
         return adding.add_file(session(ctx), from_file, wanted, until, as_json=json)
     return adding.add_one(session(ctx), wanted, until, as_json=json)

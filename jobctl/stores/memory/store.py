@@ -42,6 +42,13 @@ class MemoryStore:
         self._reader, self._writer = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         self._closed = False
 
+    @property
+    def files(self) -> Path:
+        """A local folder for what goes with jobs; it goes when the store is closed."""
+        if self._folder is None:
+            self._folder = Path(tempfile.mkdtemp(prefix="jobctl-"))
+        return self._folder
+
     @contextmanager
     def transaction(self) -> Iterator[MemoryTransaction]:
         """Open a transaction. An exception inside it leaves the store as it was."""
@@ -141,9 +148,7 @@ class MemoryStore:
         if not self._taken.acquire(blocking=wait):
             raise StoreBusy(f"process {os.getpid()} runs this store's jobs already")
         try:
-            if self._folder is None:
-                self._folder = Path(tempfile.mkdtemp(prefix="jobctl-"))
-            yield MemorySeat(self._folder, self._reader)
+            yield MemorySeat(self.files, self._reader)
         finally:
             self._taken.release()
 

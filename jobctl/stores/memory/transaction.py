@@ -56,17 +56,16 @@ class MemoryTransaction:
     def claim(self, limit: int, now: datetime, gate: Gate = open_gate) -> list[AnyJob]:
         """Make up to `limit` due jobs running and return them."""
         claimed: list[AnyJob] = []
-        shut: set[object] = set()  # names, and names with a key
+        shut: set[object] = set()  # what _name and _lane return
         while len(claimed) < limit:
             job = self._best(now, shut)
             if job is None:
                 break
-            verdict = gate(job.name, job.concurrency_key)
+            verdict = gate(job.name, job.concurrency_key, job.shell is not None)
             if verdict is Verdict.FULL:
                 break
             if verdict is not Verdict.TAKE:
-                lane = (job.name, job.concurrency_key)
-                shut.add(lane if verdict is Verdict.CLOSED else job.name)
+                shut.add(_lane(job) if verdict is Verdict.CLOSED else _name(job))
                 continue
             self._state.claims += 1
             running = transitions.claim(job, now)
@@ -116,7 +115,7 @@ class MemoryTransaction:
         due = [
             job
             for job in self._state.due(now)
-            if job.name not in shut and (job.name, job.concurrency_key) not in shut
+            if _name(job) not in shut and _lane(job) not in shut
         ]
         fair = (self._state.claims + 1) % FAIR == 0
         return min(due, key=by_waiting if fair else by_priority, default=None)
@@ -128,6 +127,14 @@ class MemoryTransaction:
     def _write(self, job: AnyJob) -> None:
         self._state.jobs[job.id] = copy_job(job)
         self.changed = True
+
+
+def _name(job: AnyJob) -> tuple[str, bool]:
+    return job.name, job.shell is not None
+
+
+def _lane(job: AnyJob) -> tuple[str, bool, str | None]:
+    return *_name(job), job.concurrency_key
 
 
 def _refuse_stale(job: AnyJob) -> NoReturn:
