@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from jobctl.cli import adding, adding_shell
+from jobctl.cli import adding
 from jobctl.cli.options import Json, session
 
 _Text = str | None
@@ -76,6 +76,8 @@ def command(
     wanted = adding.Wanted(name, values or [], data_file, given)
     until = adding.Until(wait, wait_timeout)
     if shell or env:
+        from jobctl.cli import adding_shell
+
         command = adding_shell.typed(ctx, [name, *(values or [])], env or [], shell=shell)
         adding_shell.refuse_beside(data_file, from_file)
         return adding_shell.add(session(ctx), command, given, until, as_json=json)
