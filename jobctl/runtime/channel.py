@@ -96,12 +96,16 @@ class Unforked(msgspec.Struct, tag=True):
 
 
 class Exited(msgspec.Struct, tag=True):
-    """server -> daemon: a worker is gone. `status` is that of wait4, `max_rss` in bytes."""
+    """server -> daemon: a worker is gone. `status` is that of wait4, `max_rss` in bytes.
+
+    `oom` says that the kernel has killed for lack of memory where this worker was.
+    """
 
     pid: int
     status: int
     max_rss: int
     at: datetime
+    oom: bool = False
 
 
 ToServer = Setup | Fork | Kill

@@ -33,6 +33,7 @@ from jobctl.runtime.channel import (
     decode_to_server,
 )
 from jobctl.runtime.forked import load, run_worker
+from jobctl.runtime.oom import OomCount
 from jobctl.runtime.process import adopt_orphans, children, die_with_parent
 from jobctl.runtime.slots import Slots
 
@@ -51,6 +52,7 @@ class ForkServer:
         self._setup: Setup | None = None
         self._fresh = False
         self._clock = SystemClock()
+        self._oom = OomCount()
         self._wake_r, self._wake_w = socket.socketpair()
 
     def serve(self) -> None:
@@ -153,7 +155,9 @@ class ForkServer:
             self._condemned.discard(pid)
             if slot is None:
                 continue  # an orphan that came here to die
-            news = Exited(pid, status, usage.ru_maxrss * 1024, self._clock.now())
+            oom = self._oom.rose() and os.WIFSIGNALED(status)
+            peak = usage.ru_maxrss * 1024
+            news = Exited(pid, status, peak, self._clock.now(), oom)
             if status == 0 and self._slots.begun(slot) is None:
                 # It left in order, and may leave something running on purpose.
                 self._spared.update(self._orphans())

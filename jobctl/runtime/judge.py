@@ -31,24 +31,30 @@ def begun(killed: Outcome | None, news: Exited | None, now: datetime) -> Ending:
     if killed is Outcome.RELEASED:
         return released(now)
     if news is None:
-        error = JobError("Lost", "the fork server died, and the worker with it")
-        return Ending(Outcome.LOST, now, error=error)
+        lost = JobError("Lost", "the fork server died, and the worker with it")
+        return Ending(Outcome.LOST, now, error=lost)
     how = _exit(news.status)
-    if killed is Outcome.CANCELLED:
-        return Ending(Outcome.CANCELLED, now, exit=how, max_rss=news.max_rss)
-    if killed is Outcome.TIMEOUT:
+    error: JobError | None = None
+    outcome = killed or Outcome.CRASHED
+    if outcome is Outcome.TIMEOUT:
         error = JobError("JobTimeout", "the handler did not end in time and was killed")
-        return Ending(Outcome.TIMEOUT, now, error=error, exit=how, max_rss=news.max_rss)
-    what = f"by {how.signal}" if how.signal else f"with exit code {how.code}"
-    error = JobError("WorkerCrashed", f"the worker process ended {what} in the handler")
+    elif outcome is Outcome.CRASHED:
+        error = JobError("WorkerCrashed", f"the worker process ended {_how(how, news.oom)}")
     return Ending(
-        Outcome.CRASHED,
+        outcome,
         now,
         worker=str(news.pid),
         error=error,
         exit=how,
         max_rss=news.max_rss,
     )
+
+
+def _how(how: Exit, oom: bool) -> str:
+    if how.signal is None:
+        return f"with exit code {how.code} in the handler"
+    why = ": memory ran out (OOM)" if oom and how.signal == "SIGKILL" else ""
+    return f"by {how.signal} in the handler{why}"
 
 
 def _exit(status: int) -> Exit:

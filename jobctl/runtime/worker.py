@@ -20,8 +20,10 @@ from jobctl.core.retry import Fail, Retry, Snooze
 from jobctl.runtime.channel import Channel, Report, Task, decode_task
 from jobctl.runtime.handlers import Handler, find
 from jobctl.runtime.interrupts import JobCancelled, JobTimeout
+from jobctl.runtime.plan import SHORT
 from jobctl.runtime.process import peak, reset_peak
 from jobctl.runtime.slots import Slots
+from jobctl.runtime.surroundings import Surroundings
 from jobctl.runtime.validation import InvalidData
 
 #: The signal by which the daemon asks a worker to stop the job named in its slot.
@@ -41,34 +43,45 @@ class Worker:
         self._clock = SystemClock()
         self._pid = os.getpid()
         self._name = str(self._pid)
+        self._lasted = True  # whether the last job may have moved the peak of memory
         self._current: str | None = None  # the job that an exception may be raised in
         self._stop_async: Callable[[], None] | None = None
         self._runner: Any = None
 
     def serve(self) -> None:
-        """Run tasks until the daemon closes the channel."""
-        signal.signal(signal.SIGALRM, self._on_alarm)
-        signal.signal(STOP_SIGNAL, self._on_stop)
+        """Run tasks until the daemon closes the channel, or the process cannot go on."""
+        self._listen()
+        surroundings = Surroundings()
         while (received := self._channel.receive()) is not None:
             report = self.run(decode_task(received[0]))
             if os.getpid() != self._pid:
                 os._exit(0)  # a handler forked and its child came back: one may go on
             self._channel.send(report)
+            if not surroundings.restore():
+                return  # what it has not read yet goes to another worker
+
+    def _listen(self) -> None:
+        signal.signal(signal.SIGALRM, self._on_alarm)
+        signal.signal(STOP_SIGNAL, self._on_stop)
 
     def run(self, task: Task) -> Report:
         """Run one task and return how it ended."""
         job = task.job
         self._slots.begin(self._slot, job.id, self._clock.monotonic())
         if task.alone:
+            self._listen()  # 7 us, because an earlier handler may have taken these signals
+        if task.alone or self._lasted:
             reset_peak()
         began, start = self._clock.now(), self._clock.monotonic()
         result, changes = self._attempt(task)
         seconds = self._clock.monotonic() - start
+        # What is over at once cannot use much memory: a run of short jobs has one peak.
+        self._lasted = task.alone or seconds > SHORT
         ending = Ending(
             started_at=began,
             finished_at=began + timedelta(seconds=seconds),
             worker=self._name,
-            max_rss=peak() if task.alone else None,
+            max_rss=peak() if self._lasted else None,
             **changes,
         )
         _flush()
