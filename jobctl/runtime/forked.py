@@ -44,7 +44,10 @@ def run_worker(parent: int, slot: int, fd: int, slots: Slots, max_result: int) -
         if isinstance(stream, io.TextIOWrapper):  # closed, or replaced by the handlers module
             stream.reconfigure(line_buffering=True)
     sock = socket.socket(fileno=fd)
-    Worker(Channel(sock), slots, slot, max_result).serve()
+    try:
+        Worker(Channel(sock), slots, slot, max_result).serve()
+    except (BrokenPipeError, ConnectionResetError):
+        os._exit(1)  # the daemon has gone, and the kernel is about to end this process too
     slots.clear(slot)  # whoever ends without this has crashed, with exit code 0 too
     os._exit(0)
 
