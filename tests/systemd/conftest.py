@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from tests.helpers import eventually
+from tests.systemd.cgroups import own_cgroups
 
 HERE = Path(__file__).parent
 REPOSITORY = HERE.parents[1]
@@ -93,7 +94,17 @@ class Machine:
             repository=REPOSITORY,
         )
         self.write(f"{units}/{name}.service", service)
-        command = ["systemd-nspawn", "-q", "-D", str(self.root), "--register=no"]
+        with own_cgroups() as enter:
+            said = self._run(name, enter)
+        facts = self.root / f"facts-{name}.json"
+        if not facts.exists() and "running in system mode" not in said:
+            pytest.skip(f"systemd-nspawn cannot boot a machine here: {said[-300:].strip()}")
+        assert facts.exists(), f"the machine ended before its time: {said[-4000:]}"
+        return json.loads(facts.read_text())
+
+    def _run(self, name: str, enter: list[str]) -> str:
+        """Have the machine on until it has written its facts, and return what it said."""
+        command = [*enter, "systemd-nspawn", "-q", "-D", str(self.root), "--register=no"]
         command += ["--keep-unit", "--private-network", "--console=pipe", *_hidden(), "-b"]
         command += [f"systemd.unit={name}.target", "systemd.show_status=0"]
         facts = self.root / f"facts-{name}.json"
@@ -109,11 +120,7 @@ class Machine:
             for pid in children.read_text().split() if process.poll() is None else ():
                 os.kill(int(pid), signal.SIGKILL)
             process.wait(timeout=10)
-        said = (self._folder / f"{name}.out").read_text(errors="replace")
-        if not facts.exists() and "running in system mode" not in said:
-            pytest.skip(f"systemd-nspawn cannot boot a machine here: {said[-300:].strip()}")
-        assert facts.exists(), f"the machine ended before its time: {said[-4000:]}"
-        return json.loads(facts.read_text())
+        return (self._folder / f"{name}.out").read_text(errors="replace")
 
 
 @pytest.fixture
