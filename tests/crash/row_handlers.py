@@ -100,14 +100,19 @@ def regex(job: Job[Any]) -> None:
 # -- those who do not listen -------------------------------------------------------------
 
 
-@handler("swallow")
-def swallow(job: Job[Any]) -> None:
-    begin(job)
+def stay() -> None:
+    """Do not go, whatever is raised."""
     while True:
         try:
             time.sleep(60)
         except BaseException:  # that is the case
             pass
+
+
+@handler("swallow")
+def swallow(job: Job[Any]) -> None:
+    begin(job)
+    stay()
 
 
 @handler("async-swallow")
@@ -158,7 +163,8 @@ def grow(job: Job[Any]) -> None:
 @handler("tree-swallow")
 def tree_swallow(job: Job[Any]) -> None:
     grow(job)
-    swallow(job)
+    begin(job)
+    stay()
 
 
 @handler("tree-exit")

@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 
 from tests.crash.cgroups import memory_cgroup
-from tests.crash.rows import CONFIG, MIB, OOM, ROWS, Row, faults, play
+from tests.crash.rows import play
+from tests.crash.table import CONFIG, MIB, OOM, ROWS, Row
+from tests.crash.verdict import faults
 from tests.helpers import eventually
 from tests.runtime.rig import Rig, alive
 
