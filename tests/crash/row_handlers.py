@@ -30,6 +30,7 @@ def note(name: str, text: object) -> None:
 
 def begin(job: Job[Any]) -> None:
     """Say that the job runs, and in which process."""
+    print(f"{job.name} has begun")
     note(f"began-{job.id}", os.getpid())
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from jobctl.core.job import Attempt, Job, Outcome
+from jobctl.core.job import Attempt, Job, Outcome, Status
 from tests.crash.table import MIB, OOM, TIMEOUT, Row
 
 #: Seconds that a busy machine may take beyond what a row needs.
@@ -102,9 +102,10 @@ def _later_faults(row: Row, last: Attempt) -> list[str]:
         busy = row.handler in ("spin", "c-loop")
         if used is None or used < (TIMEOUT / 4 if busy else 0):
             found.append(f"cpu_seconds is {used}")
-    if "log_tail" in Attempt.__struct_fields__ and row.handler == "print-megabytes":
-        if not getattr(last, "log_tail", None):
-            found.append("log_tail is empty, although it printed something")
+    if "log_tail" in Attempt.__struct_fields__ and row.status is Status.FAILED:
+        tail = getattr(last, "log_tail", None) or ()
+        if not any("has begun" in text for text in tail):
+            found.append(f"log_tail is {tail}, without what the handler printed")
     return found
 
 
