@@ -144,6 +144,10 @@ def _grandchildren(pid: int) -> int:
     return sum(len(children(child)) for child in children(str(pid)))
 
 
+def _middle(samples: list[tuple[float, int, int, int]], column: int) -> float:
+    return statistics.median(sample[column] for sample in samples)
+
+
 class Watch:
     """What one daemon uses of memory and descriptors, once it has settled."""
 
@@ -173,19 +177,16 @@ class Watch:
     def growth(self) -> tuple[float, float, float]:
         """Return the seconds watched, and by how many bytes and descriptors it grew.
 
-        The first and the last tenth are compared by their medians. The two descriptors of
-        each worker are not counted: workers come and go.
+        The first and the last tenth are compared: memory by the median, descriptors by the
+        fewest, because those of a worker that is just going are still there for a moment.
         """
         seen = [sample for sample in self._seen if sample[0] >= self._settle]
         if len(seen) < 4:
             return 0.0, 0.0, 0.0
         tenth = max(2, len(seen) // 10)
         first, last = seen[:tenth], seen[-tenth:]
-        rss, fds = (
-            statistics.median(sample[column] for sample in last)
-            - statistics.median(sample[column] for sample in first)
-            for column in (1, 2)
-        )
+        rss = _middle(last, 1) - _middle(first, 1)
+        fds = min(sample[2] for sample in last) - min(sample[2] for sample in first)
         return seen[-1][0] - seen[0][0], rss, fds
 
     def faults(self) -> list[str]:
