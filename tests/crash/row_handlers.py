@@ -302,8 +302,8 @@ def change_place(job: Job[Any]) -> None:
 @handler("remove-place")
 def remove_place(job: Job[Any]) -> None:
     begin(job)
-    gone = HERE / "gone"
-    gone.mkdir()
+    gone = HERE / f"gone-{job.id}"
+    gone.mkdir(exist_ok=True)
     os.chdir(gone)
     gone.rmdir()
 
