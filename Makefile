@@ -9,9 +9,10 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check -qq install
 # Tests run in as many processes; PYTEST_ARGS adds to the command line.
 JOBS ?= 2
 PYTEST_ARGS ?=
+MINUTES ?= 30
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo test check format crash-test bench clean
+.PHONY: help venv demo test check format crash-test rows soak bench clean
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 20
@@ -52,6 +53,12 @@ format: $(VENV)/.dev  ## format the code and mend what can be mended
 
 crash-test: $(VENV)/.dev  ## the crash tests alone, at full size
 	JOBCTL_FULL=1 $(BIN)/pytest tests/crash $(PYTEST_ARGS)
+
+rows: $(VENV)/.dev  ## what handlers may do to their workers, as a table with measured times
+	@$(BIN)/python -m tests.crash.rows
+
+soak: $(VENV)/.dev  ## all of that at 200 jobs a second for MINUTES (30), daemons killed
+	$(BIN)/python -m tests.crash.soak --minutes $(MINUTES)
 
 bench: $(VENV)/.dev  ## measure
 	$(BIN)/python benchmarks/main_job.py

@@ -103,7 +103,7 @@ class Exited(msgspec.Struct, tag=True):
     """server -> daemon: a worker is gone. `status` is that of wait4, `max_rss` in bytes.
 
     The rest is what it left of the job that it was at: CPU seconds, the end of its log, the
-    last progress.
+    last progress; `oom` says that the kernel has killed for lack of memory where it was.
     """
 
     pid: int
@@ -113,6 +113,7 @@ class Exited(msgspec.Struct, tag=True):
     cpu_seconds: float | None = None
     log_tail: tuple[str, ...] | None = None
     progress: dict[str, Any] | None = None
+    oom: bool = False
 
 
 ToServer = Setup | Fork | Kill

@@ -53,6 +53,8 @@ def run_worker(parent: int, slot: int, fd: int, slots: Slots, setup: Setup) -> N
     try:
         Worker(Channel(sock), slots, slot, setup.max_result, output, folder).serve()
         in_order = True
+    except (BrokenPipeError, ConnectionResetError):
+        os._exit(1)  # the daemon has gone, and the kernel is about to end this process too
     finally:
         if output is not None and os.getpid() == own:
             output.close(in_order=in_order)  # what went wrong is for the daemon's log

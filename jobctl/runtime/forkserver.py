@@ -34,6 +34,7 @@ from jobctl.runtime.channel import (
 )
 from jobctl.runtime.estate import EVERY, Estate
 from jobctl.runtime.forked import load, run_worker
+from jobctl.runtime.oom import OomCount
 from jobctl.runtime.process import adopt_orphans, children, die_with_parent
 from jobctl.runtime.slots import Slots
 
@@ -53,6 +54,7 @@ class ForkServer:
         self._estate = Estate("", 0)
         self._fresh = False
         self._clock = SystemClock()
+        self._oom = OomCount()
         self._wake_r, self._wake_w = socket.socketpair()
 
     def serve(self) -> None:
@@ -160,6 +162,7 @@ class ForkServer:
             if slot is None:
                 continue  # an orphan that came here to die
             news = self._estate.exited(pid, status, usage, self._clock.now())
+            news.oom = self._oom.rose() and os.WIFSIGNALED(status)
             if status == 0 and self._slots.begun(slot) is None:
                 # It left in order, and may leave something running on purpose.
                 self._spared.update(self._orphans())

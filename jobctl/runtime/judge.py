@@ -57,8 +57,7 @@ def begun(
     if outcome is Outcome.TIMEOUT:
         error = JobError("JobTimeout", "the handler did not end in time and was killed")
     elif outcome is Outcome.CRASHED:
-        what = f"by {how.signal}" if how.signal else f"with exit code {how.code}"
-        error = JobError("WorkerCrashed", f"the worker process ended {what} in the handler")
+        error = JobError("WorkerCrashed", f"the worker process ended {_how(how, news.oom)}")
     return Ending(
         outcome,
         now,
@@ -70,6 +69,13 @@ def begun(
         log_tail=news.log_tail,
         progress=news.progress,
     )
+
+
+def _how(how: Exit, oom: bool) -> str:
+    if how.signal is None:
+        return f"with exit code {how.code} in the handler"
+    why = ": memory ran out (OOM)" if oom and how.signal == "SIGKILL" else ""
+    return f"by {how.signal} in the handler{why}"
 
 
 def _exit(status: int) -> Exit:

@@ -49,6 +49,7 @@ class PoolWorker:
         self.idle_since = now
         self.left = max_jobs  # how many jobs more it may be given
         self.leaving = False
+        self.doomed = False  # it is to be killed
         self.full = False
         self.reported = False
         self.slow = False  # what it is at takes longer than a short job

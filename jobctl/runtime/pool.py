@@ -125,8 +125,11 @@ class Pool:
 
     def forked(self, slot: int, pid: int) -> None:
         """Be told the pid of a worker that was started."""
-        if slot in self.crew.workers:
-            self.crew.workers[slot].pid = pid
+        worker = self.crew.workers.get(slot)
+        if worker is not None:
+            worker.pid = pid
+            if worker.doomed:
+                self._kill(worker)
 
     def exited(self, news: Exited) -> None:
         """Judge a dead worker: a result always wins, only what was begun is charged."""
@@ -214,6 +217,7 @@ class Pool:
         return left
 
     def _kill(self, worker: PoolWorker) -> None:
+        worker.doomed = True  # one whose pid is not known yet is killed when it is
         if worker.pid is not None:
             worker.server.kill(worker.pid)
 

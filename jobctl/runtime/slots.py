@@ -29,7 +29,10 @@ class Slots:
     @staticmethod
     def create(path: Path, count: int) -> int:
         """Make the file, empty, and return its descriptor."""
-        fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+        # Appending: workers inherit the descriptor, and a handler that writes into all that
+        # it finds must not write into what the daemon believes of the others.
+        flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
+        fd = os.open(path, flags, 0o600)
         try:
             os.ftruncate(fd, 0)
             # With its blocks: on a full disk a write into a hole would be a SIGBUS.

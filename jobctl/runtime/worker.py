@@ -20,9 +20,11 @@ from jobctl.runtime.describe import describe, kept_result, too_long
 from jobctl.runtime.handlers import Handler, find
 from jobctl.runtime.interrupts import JobCancelled, JobTimeout, ShellError
 from jobctl.runtime.joblog import Output
+from jobctl.runtime.plan import SHORT
 from jobctl.runtime.process import peak, reset_peak
 from jobctl.runtime.slots import Slots
 from jobctl.runtime.streams import Lines, write_all
+from jobctl.runtime.surroundings import Surroundings
 from jobctl.runtime.usage import Meter
 from jobctl.runtime.validation import InvalidData
 
@@ -59,20 +61,27 @@ class Worker:
         self._clock = SystemClock()
         self._pid = os.getpid()
         self._name = str(self._pid)
+        self._lasted = True  # whether the last job may have moved the peak of memory
         self._current: str | None = None  # the job that an exception may be raised in
         self._stop_async: Callable[[], None] | None = None
         self._runner: Any = None
         self._command: Command | None = None  # the last one
 
     def serve(self) -> None:
-        """Run tasks until the daemon closes the channel."""
-        signal.signal(signal.SIGALRM, self._on_alarm)
-        signal.signal(STOP_SIGNAL, self._on_stop)
+        """Run tasks until the daemon closes the channel, or the process cannot go on."""
+        self._listen()
+        surroundings = Surroundings()
         while (received := self._channel.receive()) is not None:
             report = self.run(decode_task(received[0]))
             if os.getpid() != self._pid:
                 os._exit(0)  # a handler forked and its child came back: one may go on
             self._channel.send(report)
+            if not surroundings.restore():
+                return  # what it has not read yet goes to another worker
+
+    def _listen(self) -> None:
+        signal.signal(signal.SIGALRM, self._on_alarm)
+        signal.signal(STOP_SIGNAL, self._on_stop)
 
     def run(self, task: Task) -> Report:
         """Run one task and return how it ended."""
@@ -81,15 +90,20 @@ class Worker:
         # What a command leaves running shall not write into the log of another job.
         alone = task.alone or job.shell is not None
         if alone:
+            self._listen()  # 7 us, because an earlier handler may have taken these signals
+        fresh = alone or self._lasted
+        if fresh:
             reset_peak()
         self._meter.start()
         began = self._clock.now()
         if self._output is not None:
-            self._output.begin(job.id, job.attempts, began, self._meter, alone=alone)
+            self._output.begin(job.id, job.attempts, began, self._meter, alone=fresh)
         start = self._clock.monotonic()
         with self._context(job.id, began) as context:
             result, changes = self._attempt(task)
         seconds = self._clock.monotonic() - start
+        # What is over at once cannot use much memory: a run of short jobs has one peak.
+        self._lasted = alone or seconds > SHORT
         tail = self._end_output(job.id, changes["outcome"])
         ending = Ending(
             started_at=began,
@@ -171,7 +185,7 @@ class Worker:
     def _peak(self, task: Task) -> int | None:
         if task.job.shell is not None:
             return None if self._command is None else self._command.max_rss
-        return peak() if task.alone else None
+        return peak() if self._lasted else None
 
     def _call(self, handler: Handler, task: Task) -> Any:
         arguments = handler.bind(task.job)

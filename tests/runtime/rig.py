@@ -46,6 +46,8 @@ class Rig:
         (folder / "jobs.toml").write_text(config)
         self.queue = Queue(config=str(folder / "jobs.toml"), store=str(folder / ".jobctl"))
         self.started: list[subprocess.Popen[bytes]] = []
+        #: What stands before the command of a daemon, and ends with an exec of it.
+        self.prefix: list[str] = []
 
     def start(self, *arguments: str, ready: bool = True) -> subprocess.Popen[bytes]:
         """Start `jobctl run`, and wait until it says that it is ready."""
@@ -55,7 +57,7 @@ class Rig:
             environ.pop(name, None)
         with (self.folder / "log").open("ab") as log, (self.folder / "out").open("ab") as out:
             daemon = subprocess.Popen(
-                [sys.executable, "-P", "-m", "jobctl", "run", *arguments],
+                [*self.prefix, sys.executable, "-P", "-m", "jobctl", "run", *arguments],
                 cwd=self.folder,
                 env=environ,
                 stdin=subprocess.DEVNULL,

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import ctypes
 import os
-import signal
 import subprocess
 import sys
 import time
@@ -77,22 +75,10 @@ def typed(data: Person) -> str:
     return data.name
 
 
-@handler("exit")
-def leave(job: Job[Any]) -> None:
-    sys.exit(3)
-
-
 @handler("sleep")
 def sleep(job: Job[Any]) -> None:
     note(f"began-{job.id}", os.getpid())
     time.sleep(job.data["seconds"])
-
-
-@handler("spin")
-def spin(job: Job[Any]) -> None:
-    note(f"began-{job.id}", os.getpid())
-    while True:
-        pass
 
 
 @handler("async-sleep")
@@ -111,29 +97,9 @@ def swallow(job: Job[Any]) -> None:
             pass
 
 
-@handler("async-swallow")
-async def async_swallow(job: Job[Any]) -> None:
-    note(f"began-{job.id}", os.getpid())
-    while True:
-        try:
-            await asyncio.sleep(60)
-        except BaseException:  # that is the case
-            pass
-
-
-@handler("segfault", max_retries=10)
-def segfault(job: Job[Any]) -> None:
-    ctypes.string_at(0)
-
-
 @handler("os-exit")
 def os_exit(job: Job[Any]) -> None:
     os._exit(job.data["code"])
-
-
-@handler("kill-me")
-def kill_me(job: Job[Any]) -> None:
-    os.kill(os.getpid(), signal.SIGKILL)
 
 
 @handler("tree")
@@ -146,31 +112,7 @@ def tree(job: Job[Any]) -> None:
     away = subprocess.Popen(["sleep", "300"], start_new_session=True)
     note("tree", away.pid)
     note(f"began-{job.id}", os.getpid())
-    if job.data["end"] == "exit":
-        os._exit(0)
-    if job.data["end"] == "leave":
-        return
     time.sleep(60)
-
-
-@handler("close-all")
-def close_all(job: Job[Any]) -> None:
-    os.closerange(0, 1024)
-
-
-@handler("scribble")
-def scribble(job: Job[Any]) -> None:
-    for fd in range(3, 64):
-        try:
-            os.write(fd, b"not a message")
-        except OSError:
-            pass
-    time.sleep(60)
-
-
-@handler("fork-returns")
-def fork_returns(job: Job[Any]) -> int:
-    return os.fork()
 
 
 @handler("fork-outlives")

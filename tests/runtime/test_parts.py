@@ -96,6 +96,17 @@ def test_slots_tell_what_was_begun(slots: Slots, tmp_path: Path) -> None:
     assert Slots.read_begun(tmp_path / "none") == set()
 
 
+def test_a_handler_that_writes_into_every_descriptor_spoils_no_slot(tmp_path: Path) -> None:
+    fd = Slots.create(tmp_path / "slots", 2)
+    made = Slots(fd, 2)
+    for number, job_id in enumerate(("first", "second")):
+        made.begin(number, job_id, 5.0)
+    os.lseek(fd, 0, os.SEEK_SET)
+    os.write(fd, b"not a message" * 40)
+    os.close(fd)
+    assert [made.begun(n) for n in range(2)] == [("first", 5.0), ("second", 5.0)]
+
+
 def test_slots_have_their_blocks(slots: Slots, tmp_path: Path) -> None:
     # A write into a hole of a mapped file is a SIGBUS when the disk is full.
     info = (tmp_path / "slots").stat()

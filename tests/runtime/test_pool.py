@@ -253,6 +253,17 @@ def test_junk_from_a_worker_kills_it(make: Any) -> None:
     assert bench.settled == [("a", Outcome.CRASHED)]
 
 
+def test_a_worker_is_killed_as_soon_as_its_pid_is_known(make: Any) -> None:
+    bench = make()
+    bench.give("a")
+    bench.begin()
+    bench.server.workers[0].sock.send(b"not a message")
+    bench.pool.read(bench.pool.crew.workers[0])
+    assert bench.server.signals == []
+    bench.fork()
+    assert bench.server.signals == [(100, signal.SIGKILL)]
+
+
 def test_idle_workers_leave_but_the_last(make: Any) -> None:
     bench = make(3)
     bench.give("a", "b", "c")

@@ -94,6 +94,19 @@ def test_a_second_signal_stops_at_once(make_rig: Any) -> None:
     assert (rig.get(job_id).status, rig.get(job_id).attempts) == (Status.PENDING, 0)
 
 
+def test_sigquit_stops_at_once(make_rig: Any) -> None:
+    rig = make_rig()
+    daemon = rig.start()
+    job_id = rig.queue.add("swallow")
+    rig.running(job_id)
+    start = clock()
+    assert rig.stop(daemon, signal.SIGQUIT) == 0
+    assert clock() - start < 5
+    job = rig.get(job_id)
+    assert (job.status, job.attempts) == (Status.PENDING, 0)
+    assert job.history[-1].outcome is Outcome.RELEASED
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_stop_while_the_handlers_are_imported(make_rig: Any, number: int) -> None:
     rig = make_rig(SLOW_IMPORT)

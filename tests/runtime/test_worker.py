@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import signal
+import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,7 +17,7 @@ import pytest
 from jobctl.core.job import Outcome
 from jobctl.core.retry import Fail, Retry, Snooze
 from jobctl.runtime import handlers
-from jobctl.runtime.channel import Channel, Report, Task, pair
+from jobctl.runtime.channel import STOP_SIGNAL, Channel, Report, Task, pair
 from jobctl.runtime.slots import Slots
 from jobctl.runtime.worker import Worker
 from tests.helpers import make_job
@@ -43,7 +45,10 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
         assert begun[0] == report.job_id == "id1"
         return report
 
+    kept = {number: signal.getsignal(number) for number in (signal.SIGALRM, STOP_SIGNAL)}
     yield run_one
+    for number, before in kept.items():
+        signal.signal(number, before)
     if worker._runner is not None:
         worker._runner.close()
     ours.close()
@@ -234,3 +239,24 @@ def test_a_job_that_was_cancelled_before_it_began_does_not_run(run: Run, kind: s
     assert run(handler, stop="another").ending.outcome is Outcome.COMPLETED
     assert run(handler, stop="id1").ending.outcome is Outcome.CANCELLED
     assert ran == [1]
+
+
+DAEMON_GOES = """
+import os, tempfile
+from jobctl.runtime.channel import Setup, pair
+from jobctl.runtime.forked import run_worker
+from jobctl.runtime.slots import Slots
+
+ours, theirs = pair()
+theirs.send(b"a report that nobody reads: what the other end gets is a reset")
+ours.close()
+with tempfile.TemporaryFile() as file:
+    file.truncate(320)
+    slots = Slots(file.fileno(), 1)
+run_worker(os.getppid(), 0, theirs.detach(), slots, Setup([], '', [], 1000, []))
+"""
+
+
+def test_a_worker_whose_daemon_has_gone_leaves_without_a_word() -> None:
+    done = subprocess.run([sys.executable, "-c", DAEMON_GOES], capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (1, "")

@@ -11,6 +11,8 @@ import pytest
 
 from jobctl.core.job import Status
 from jobctl.errors import StoreCorrupt, StoreError
+from jobctl.stores.directory.layout import Layout
+from jobctl.stores.directory.segments import Place, Segments
 from jobctl.stores.directory.store import DirectoryStore
 from tests.helpers import NOON, after, claim, end, ids, make_job, put
 from tests.stores.tools import (
@@ -68,6 +70,24 @@ def test_compaction_keeps_what_counts_and_nothing_else(tmp_path: Path) -> None:
     assert picture(store) == before
     store.close()
     assert rebuilt(path) == before
+
+
+def test_what_another_process_has_compacted_is_let_go(tmp_path: Path) -> None:
+    """Descriptors stay few over the rolls, and the removed files give their space back."""
+    segments = Segments(Layout(tmp_path))
+    (tmp_path / "journal").mkdir()
+    for number in range(1, 20):
+        path = tmp_path / f"journal/{number:08}.jsonl"
+        path.write_text("a line\n")
+        assert segments.read_raw(Place(number, 0, 6)) == b"a line"
+        path.unlink()
+    held = [
+        os.readlink(f"/proc/self/fd/{fd}")
+        for fd in os.listdir("/proc/self/fd")
+        if os.path.islink(f"/proc/self/fd/{fd}")
+    ]
+    assert sum(str(tmp_path) in target for target in held) == 1
+    segments.close()
 
 
 def test_a_deleted_job_is_never_revived(tmp_path: Path) -> None:

@@ -15,12 +15,15 @@ from typing import Any
 import pytest
 
 from tests.helpers import eventually
+from tests.systemd.cgroups import own_cgroups
 
 HERE = Path(__file__).parent
 REPOSITORY = HERE.parents[1]
 #: Names that a unit has to quote: spaces, a percent sign.
 APP = Path("/srv/my app 100%")
 OUT = Path("/srv/out put")
+#: The examples, and the one folder that they write to.
+EXAMPLES, FILES = Path("/srv/examples"), Path("/srv/files")
 #: Any user of a plain Debian who is not root.
 UID, GID, HOME = 34, 34, Path("/var/backups")
 
@@ -56,7 +59,7 @@ SuccessAction=exit-force
 FailureAction=exit-force
 [Service]
 Type=oneshot
-TimeoutStartSec=90
+TimeoutStartSec=150
 Environment=PYTHONPATH={repository}
 Environment=PYTHONDONTWRITEBYTECODE=1
 ExecStart="{python}" "{inside}" {boot} "{python}" "{app}"
@@ -91,8 +94,18 @@ class Machine:
             repository=REPOSITORY,
         )
         self.write(f"{units}/{name}.service", service)
-        command = ["systemd-nspawn", "-q", "-D", str(self.root), "--register=no"]
-        command += ["--keep-unit", "--private-network", "--console=pipe", "-b"]
+        with own_cgroups() as enter:
+            said = self._run(name, enter)
+        facts = self.root / f"facts-{name}.json"
+        if not facts.exists() and "running in system mode" not in said:
+            pytest.skip(f"systemd-nspawn cannot boot a machine here: {said[-300:].strip()}")
+        assert facts.exists(), f"the machine ended before its time: {said[-4000:]}"
+        return json.loads(facts.read_text())
+
+    def _run(self, name: str, enter: list[str]) -> str:
+        """Have the machine on until it has written its facts, and return what it said."""
+        command = [*enter, "systemd-nspawn", "-q", "-D", str(self.root), "--register=no"]
+        command += ["--keep-unit", "--private-network", "--console=pipe", *_hidden(), "-b"]
         command += [f"systemd.unit={name}.target", "systemd.show_status=0"]
         facts = self.root / f"facts-{name}.json"
         with (self._folder / f"{name}.out").open("wb") as out:
@@ -100,18 +113,14 @@ class Machine:
                 command, stdin=subprocess.DEVNULL, stdout=out, stderr=out
             )
         try:
-            eventually(lambda: facts.exists() or process.poll() is not None, timeout=60)
+            eventually(lambda: facts.exists() or process.poll() is not None, timeout=120)
         finally:
             # Its first process takes all others along; without one nspawn ends by itself.
             children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
             for pid in children.read_text().split() if process.poll() is None else ():
                 os.kill(int(pid), signal.SIGKILL)
             process.wait(timeout=10)
-        said = (self._folder / f"{name}.out").read_text(errors="replace")
-        if not facts.exists() and "running in system mode" not in said:
-            pytest.skip(f"systemd-nspawn cannot boot a machine here: {said[-300:].strip()}")
-        assert facts.exists(), f"the machine ended before its time: {said[-4000:]}"
-        return json.loads(facts.read_text())
+        return (self._folder / f"{name}.out").read_text(errors="replace")
 
 
 @pytest.fixture
@@ -149,12 +158,25 @@ def _why_not() -> str:
     return ""
 
 
+def _hidden() -> list[str]:
+    """Return how to show what the machine's own, empty /tmp and /run would hide.
+
+    Without it a checkout below /tmp is not there in the machine, and nothing runs.
+    """
+    places = {Path(sys.prefix), Path(sys.base_prefix).resolve(), REPOSITORY}
+    hidden = {place for place in places if place.parts[1] in ("tmp", "run", "dev")}
+    return [f"--bind-ro={str(place).replace(':', chr(92) + ':')}" for place in sorted(hidden)]
+
+
 def _furnish(machine: Machine) -> None:
     machine.write(APP / "jobs.toml", JOBS_TOML)
     machine.write(APP / "handlers.py", (HERE / "handlers.txt").read_text())
     machine.write("/etc/systemd/system/jobs.service.d/test.conf", DROP_IN)
     machine.write("/etc/systemd/user/mine.service.d/test.conf", DROP_IN)
-    for folder in (APP, OUT, HOME):
+    for path in (REPOSITORY / "examples").iterdir():
+        if path.is_file():
+            machine.write(EXAMPLES / path.name, path.read_text())
+    for folder in (APP, OUT, HOME, EXAMPLES, FILES):
         inside = machine.root / str(folder).lstrip("/")
         inside.mkdir(exist_ok=True)
         for path in (inside, *inside.iterdir()):

@@ -17,6 +17,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from tests.systemd import examples_inside
+
 UNIT = "jobs"
 FACTS: dict[str, Any] = {}
 
@@ -72,6 +74,7 @@ class Machine:
 
     def show(self, unit: str = UNIT) -> dict[str, str]:
         names = "ActiveState,SubState,MainPID,NRestarts,Result,StatusText,ExecMainStatus"
+        names += ",OOMPolicy,KillMode,TimeoutStopUSec"
         lines = self.systemctl("show", unit, "-p", names).stdout.splitlines()
         return dict(line.split("=", 1) for line in lines)
 
@@ -136,6 +139,34 @@ def run_a_job(machine: Machine) -> None:
     FACTS["store mode"] = oct(Path(".jobctl").stat().st_mode & 0o777)
     until(lambda: "1 failed" in machine.show()["StatusText"], "a status line with counts")
     FACTS["status"] = machine.show()["StatusText"]
+
+
+def change_code(machine: Machine) -> None:
+    """Reload with new code, and with code that is broken, while a job runs."""
+    path, pid = Path("handlers.py"), machine.pid()
+    long = machine.add("until", path="/run/enough")
+    running(machine, long)
+    seen = FACTS["reload"] = {"before": machine.ended(machine.add("version"))["result"]}
+    code = path.read_text()
+    path.write_text(code.replace("VERSION = 1", "VERSION = 2"))
+    seen["code"] = machine.systemctl("reload", UNIT).returncode
+
+    def version() -> int:
+        found: int = machine.ended(machine.add("version"))["result"]
+        return found
+
+    until(lambda: version() == 2, "the new code is used")
+    path.write_text("import nothing_of_that_name\n")
+    machine.systemctl("reload", UNIT)
+    until(lambda: "the old handlers stay" in str(machine.journal()), "a word of it")
+    seen["broken"] = version()
+    seen["running"] = machine.job(long)["status"]
+    path.write_text(code)
+    Path("/run/enough").touch()
+    seen["long"] = machine.ended(long)
+    seen["same daemon"] = machine.pid() == pid
+    machine.systemctl("reload", UNIT)
+    until(lambda: version() == 1, "the old code is used again")
 
 
 def crash(machine: Machine) -> None:
@@ -206,6 +237,10 @@ def own(machine: Machine) -> None:
     FACTS["own stop"] = call("systemctl", "--user", "stop", "mine").returncode
 
 
+def examples(machine: Machine) -> None:
+    FACTS["examples"] = examples_inside.run(machine.jobctl_command[0])
+
+
 def leave(machine: Machine) -> None:
     machine.systemctl("reset-failed", UNIT)
     machine.systemctl("start", UNIT)
@@ -223,7 +258,10 @@ def find(machine: Machine) -> None:
     FACTS["reboot"] = machine.ended(left)
 
 
-FIRST = (install, start, run_a_job, crash, watchdog, idle, stop, refuse, own, leave)
+FIRST = (
+    install, start, run_a_job, change_code, crash, watchdog, idle, stop, refuse, own, examples,
+    leave,
+)  # fmt: skip
 SECOND = (find,)
 
 if __name__ == "__main__":

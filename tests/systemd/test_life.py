@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
@@ -65,6 +66,48 @@ def status_line(facts: Any) -> None:
     assert facts["status"] == "0 running, 1 completed, 1 failed"
 
 
+def reload(facts: Any) -> None:
+    seen = facts["reload"]
+    assert (seen["before"], seen["code"]) == (1, 0)
+    assert seen["same daemon"]
+    assert (seen["running"], seen["broken"]) == ("running", 2)
+    long = seen["long"]
+    assert (long["status"], long["attempts"], long["result"]) == ("completed", 1, 1)
+    assert [attempt["outcome"] for attempt in long["history"]] == ["completed"]
+    assert "nothing_of_that_name" in str(facts["journal"])
+
+
+def how_it_may_end(facts: Any) -> None:
+    assert facts["active"]["OOMPolicy"] == "continue"
+    assert facts["active"]["KillMode"] == "mixed"
+    # Above shutdown_timeout and kill_after, which are two seconds and one.
+    assert 3 < _seconds(facts["active"]["TimeoutStopUSec"]) < 60
+
+
+def _seconds(text: str) -> float:
+    units = {"min": 60.0, "ms": 0.001, "s": 1.0}
+    parts = re.findall(r"([0-9.]+)(min|ms|s)", text)
+    return sum(float(number) * units[unit] for number, unit in parts)
+
+
+def examples(facts: Any) -> None:
+    """They do under the unit what they do in a terminal; a shell job too, where there are."""
+    seen = facts["examples"]
+    assert seen["install"] == {"code": 0, "verify": ""}
+    terminal, unit = seen["_in_the_terminal"], seen["_under_the_unit"]
+    for place in (terminal, unit):
+        assert place["jobs"].keys() >= {"email", "webhook", "report", "cleanup"}
+        for name, job in place["jobs"].items():
+            assert (job["status"], job["attempts"]) == ("completed", 1), (name, job["error"])
+        assert (place["mails"], place["calls"]) == (1, 1)
+        assert "out.csv" in place["files"]
+        assert "old.log" not in place["files"]
+    assert unit["files"] == terminal["files"]
+    assert unit["jobs"].keys() == terminal["jobs"].keys()
+    for name in ("report", "cleanup"):
+        assert unit["jobs"][name]["result"] == terminal["jobs"][name]["result"]
+
+
 def crash(facts: Any) -> None:
     assert facts["crash"]["status"] == "completed"
     outcomes = [attempt["outcome"] for attempt in facts["crash"]["history"]]
@@ -109,6 +152,6 @@ def levels(facts: Any) -> None:
 
 
 CHECKS = (
-    install, active_when_ready, sandbox, status_line, crash, watchdog, stop, no_hope,
-    a_user_of_his_own, levels,
+    install, active_when_ready, sandbox, status_line, reload, how_it_may_end, crash, watchdog,
+    stop, no_hope, a_user_of_his_own, examples, levels,
 )  # fmt: skip

@@ -132,11 +132,18 @@ class Segments:
     def _reader(self, segment: int) -> int:
         fd = self._readers.get(segment)
         if fd is None:
+            self._forget_removed()
             if len(self._readers) >= _MAX_OPEN:
                 self.forget(next(iter(self._readers)))
             fd = open_file(self._layout.segment(segment), os.O_RDONLY)
             self._readers[segment] = fd
         return fd
+
+    def _forget_removed(self) -> None:
+        # Others compact too. A file that is open keeps its space on the disk.
+        for segment, fd in list(self._readers.items()):
+            if os.fstat(fd).st_nlink == 0:
+                self.forget(segment)
 
     def forget(self, segment: int) -> None:
         """Close a segment."""
