@@ -137,6 +137,7 @@ def _settings(config: Config, processes: Sequence[str], *, stop_on_eof: bool) ->
             kill_after=run.kill_after,
             max_jobs=run.max_jobs_per_worker,
             max_rss=run.max_worker_rss,
+            share=run.async_concurrency,
         ),
         max_result=run.max_result,
         stop_on_eof=stop_on_eof,

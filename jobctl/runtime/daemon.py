@@ -48,7 +48,7 @@ class Daemon:
         with self._store.seat(wait=standby) as seat:
             family = Family(seat.folder)
             begun = family.end_previous()
-            slots_fd = _open_slots(family, self._settings.concurrency + 1)
+            slots_fd = _open_slots(family, self._settings.slots)
             serving, in_use = self._compose(seat, family, slots_fd)
             at_work = False
             try:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import os
 import signal
+from collections.abc import Collection, Iterator
 from datetime import datetime
+from typing import Any
 
-from jobctl.core.job import Ending, Exit, JobError, Outcome
+from jobctl.core.job import UNCHARGED, Ending, Exit, Job, JobError, Outcome
 from jobctl.runtime.channel import Exited
+from jobctl.runtime.member import Given
 
 
 def released(now: datetime) -> Ending:
@@ -22,7 +25,51 @@ def unknown(name: str, known: list[str], now: datetime) -> Ending:
     return Ending(Outcome.ERROR, now, error=error, final=True)
 
 
-def begun(killed: Outcome | None, news: Exited | None, now: datetime) -> Ending:
+def alone(job: Job[Any]) -> bool:
+    """Return whether a job must have a worker of its own in its next attempt.
+
+    It must if its worker died with it the last time, whoever was to blame. An attempt with
+    an ending of its own that counts clears it. The history says so, and a restart of the
+    daemon changes nothing.
+    """
+    for attempt in reversed(job.history):
+        if attempt.exit is not None:
+            return True
+        if attempt.outcome not in UNCHARGED:
+            return False
+    return False
+
+
+def death(
+    held: Collection[Given], begun: Collection[Given], news: Exited | None, now: datetime
+) -> Iterator[tuple[Given, Ending]]:
+    """Yield how the attempts end that a dead worker held, of which some were `begun`.
+
+    With a kill of the daemon's own, nobody pays but those that it was meant for. After a
+    crash only one that never had a fellow there pays.
+    """
+    killed = any(given.killed is not None for given in begun)
+    for given in held:
+        if given not in begun or (killed and given.killed is None):
+            yield given, released(now)
+        elif given.beside and not killed and news is not None:
+            yield given, together(news, now)
+        else:
+            yield given, ended(given.killed, news, now)
+
+
+def together(news: Exited, now: datetime) -> Ending:
+    """Return the ending of an attempt whose worker crashed while others shared it."""
+    how = _exit(news.status)
+    message = (
+        f"a worker that several jobs shared ended {_by(how)}: nobody is charged, and each of "
+        "them is tried again in a worker of its own"
+    )
+    error = JobError("SharedWorkerCrashed", message)
+    return Ending(Outcome.RELEASED, now, worker=str(news.pid), error=error, exit=how)
+
+
+def ended(killed: Outcome | None, news: Exited | None, now: datetime) -> Ending:
     """Return the ending of the attempt that a dead worker was at.
 
     `killed` is what a kill of the daemon's own makes of it, `news` how the worker ended,
@@ -39,8 +86,7 @@ def begun(killed: Outcome | None, news: Exited | None, now: datetime) -> Ending:
     if killed is Outcome.TIMEOUT:
         error = JobError("JobTimeout", "the handler did not end in time and was killed")
         return Ending(Outcome.TIMEOUT, now, error=error, exit=how, max_rss=news.max_rss)
-    what = f"by {how.signal}" if how.signal else f"with exit code {how.code}"
-    error = JobError("WorkerCrashed", f"the worker process ended {what} in the handler")
+    error = JobError("WorkerCrashed", f"the worker process ended {_by(how)} in the handler")
     return Ending(
         Outcome.CRASHED,
         now,
@@ -49,6 +95,10 @@ def begun(killed: Outcome | None, news: Exited | None, now: datetime) -> Ending:
         exit=how,
         max_rss=news.max_rss,
     )
+
+
+def _by(how: Exit) -> str:
+    return f"by {how.signal}" if how.signal else f"with exit code {how.code}"
 
 
 def _exit(status: int) -> Exit:

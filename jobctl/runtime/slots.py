@@ -1,8 +1,10 @@
 """What each worker is at, in memory that outlives it.
 
 A file that the daemon, its workers and the next daemon map: one slot a worker, with the
-job that it has begun, when, and the job that it shall stop. It is never synced: it
-matters after a crash of processes, and after one of the machine nobody is charged.
+job that it has begun, when, and the job that it shall stop. After those of the workers
+come as many for jobs that share a worker: each of these has one of its own. The file is
+never synced: it matters after a crash of processes, and after one of the machine nobody
+is charged.
 """
 
 from __future__ import annotations
@@ -86,6 +88,21 @@ class Slots:
     def to_stop(self, slot: int) -> str:
         """Return the job that a worker was last asked to stop."""
         return _text(self._map, slot * _SIZE + _STOP)
+
+
+class Places:
+    """The slots from `first` on, for jobs that share a worker."""
+
+    def __init__(self, first: int, count: int) -> None:
+        self._free = list(reversed(range(first, count)))
+
+    def take(self) -> int | None:
+        """Return one that is free, None if there is none."""
+        return self._free.pop() if self._free else None
+
+    def free(self, place: int) -> None:
+        """Be given one back."""
+        self._free.append(place)
 
 
 def _text(content: bytes | mmap.mmap, at: int) -> str:

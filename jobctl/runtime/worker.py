@@ -29,18 +29,21 @@ STOP_SIGNAL = signal.SIGUSR1
 _MESSAGE_LENGTH = 4_000
 _TRACEBACK_LENGTH = 16_000
 
+#: A result as JSON, and the fields of an ending.
+Ended = tuple[bytes | None, dict[str, Any]]
+
 
 class Worker:
     """The state of one worker process."""
 
     def __init__(self, channel: Channel, slots: Slots, slot: int, max_result: int) -> None:
-        self._channel = channel
-        self._slots = slots
-        self._slot = slot
+        self.channel = channel
+        self.slots = slots
+        self.slot = slot
         self._max_result = max_result
-        self._clock = SystemClock()
+        self.clock = SystemClock()
         self._pid = os.getpid()
-        self._name = str(self._pid)
+        self.name = str(self._pid)
         self._current: str | None = None  # the job that an exception may be raised in
         self._stop_async: Callable[[], None] | None = None
         self._runner: Any = None
@@ -49,58 +52,57 @@ class Worker:
         """Run tasks until the daemon closes the channel."""
         signal.signal(signal.SIGALRM, self._on_alarm)
         signal.signal(STOP_SIGNAL, self._on_stop)
-        while (received := self._channel.receive()) is not None:
-            report = self.run(decode_task(received[0]))
-            if os.getpid() != self._pid:
-                os._exit(0)  # a handler forked and its child came back: one may go on
-            self._channel.send(report)
+        task = self._next()
+        while task is not None:
+            if task.place is None:
+                self.report(self.run(task))
+                task = self._next()
+            else:
+                task = self._share(task)
+
+    def _next(self) -> Task | None:
+        received = self.channel.receive()
+        return None if received is None else decode_task(received[0])
+
+    def _share(self, first: Task) -> Task | None:
+        """Run jobs side by side, and return the first that has this worker to itself."""
+        from jobctl.runtime.sharing import share
+
+        after: Task | None = self._loop().run(share(self, first))
+        return after
+
+    def report(self, report: Report) -> None:
+        """Send a report."""
+        if os.getpid() != self._pid:
+            os._exit(0)  # a handler forked and its child came back: one may go on
+        self.channel.send(report)
 
     def run(self, task: Task) -> Report:
         """Run one task and return how it ended."""
         job = task.job
-        self._slots.begin(self._slot, job.id, self._clock.monotonic())
+        self.slots.begin(self.slot, job.id, self.clock.monotonic())
         if task.alone:
             reset_peak()
-        began, start = self._clock.now(), self._clock.monotonic()
+        began, start = self.clock.now(), self.clock.monotonic()
         result, changes = self._attempt(task)
-        seconds = self._clock.monotonic() - start
+        seconds = self.clock.monotonic() - start
         ending = Ending(
             started_at=began,
             finished_at=began + timedelta(seconds=seconds),
-            worker=self._name,
+            worker=self.name,
             max_rss=peak() if task.alone else None,
             **changes,
         )
-        _flush()
+        flush()
         return Report(job.id, ending, result, seconds)
 
-    def _attempt(self, task: Task) -> tuple[bytes | None, dict[str, Any]]:
-        handler = find(task.job.name)
-        if handler is None:
-            raise LookupError(task.job.name)  # the daemon hands over known names only
+    def _attempt(self, task: Task) -> Ended:
+        handler = handler_of(task)
         try:
             value = self._call(handler, task)
-        except Retry as err:
-            return None, {
-                "outcome": Outcome.ERROR,
-                "after": err.after,
-                "error": _describe(err),
-            }
-        except Snooze as err:
-            return None, {"outcome": Outcome.SNOOZED, "after": err.after}
-        except (Fail, InvalidData) as err:
-            return None, {
-                "outcome": Outcome.ERROR,
-                "final": True,
-                "error": _describe(err),
-            }
-        except JobTimeout as err:
-            return None, {"outcome": Outcome.TIMEOUT, "error": _describe(err)}
-        except JobCancelled:
-            return None, {"outcome": Outcome.CANCELLED}
         except BaseException as err:  # a handler's SystemExit or GeneratorExit ends no worker
-            return None, {"outcome": Outcome.ERROR, "error": _describe(err)}
-        return self._result(value)
+            return None, raised(err)
+        return self.result(value)
 
     def _call(self, handler: Handler, task: Task) -> Any:
         arguments = handler.bind(task.job)
@@ -122,46 +124,30 @@ class Worker:
         return value
 
     def _call_async(self, call: Callable[[], Any], task: Task) -> Any:
+        from jobctl.runtime.sharing import AsyncCall
+
+        async def run() -> Any:
+            calling = AsyncCall(call, task.timeout)
+            self._stop_async = calling.stop_soon
+            self._current = task.job.id
+            try:
+                self._check_stop()
+                return await calling.run()
+            finally:
+                self._current = self._stop_async = None
+
+        return self._loop().run(run())
+
+    def _loop(self) -> Any:
+        """Return the runner of the one event loop that all async jobs of this worker have."""
         import asyncio
 
         if self._runner is None:
             self._runner = asyncio.Runner()
-
-        async def run() -> Any:
-            own = asyncio.current_task()
-            loop = asyncio.get_running_loop()
-            assert own is not None
-            stopped = False
-
-            def stop() -> None:
-                nonlocal stopped
-                stopped = True
-                own.cancel()
-
-            def stop_soon() -> None:
-                loop.call_soon_threadsafe(stop)
-
-            self._stop_async = stop_soon
-            self._current = task.job.id
-            try:
-                self._check_stop()
-                async with asyncio.timeout(task.timeout) as scope:
-                    return await call()
-            except asyncio.CancelledError:
-                if stopped:
-                    raise JobCancelled from None
-                raise
-            except TimeoutError:
-                if scope.expired():
-                    raise JobTimeout(_too_long(task.timeout)) from None
-                raise
-            finally:
-                self._current = self._stop_async = None
-
-        return self._runner.run(run())
+        return self._runner
 
     def _check_stop(self) -> None:
-        if self._slots.to_stop(self._slot) == self._current:
+        if self.slots.to_stop(self.slot) == self._current:
             raise JobCancelled
 
     def _on_alarm(self, signum: int, frame: FrameType | None) -> None:
@@ -169,14 +155,15 @@ class Worker:
             raise JobTimeout("the job ran longer than its timeout")
 
     def _on_stop(self, signum: int, frame: FrameType | None) -> None:
-        if self._current is None or self._slots.to_stop(self._slot) != self._current:
+        if self._current is None or self.slots.to_stop(self.slot) != self._current:
             return  # it came too late: another job is running by now
         if self._stop_async is not None:
             self._stop_async()
         else:
             raise JobCancelled
 
-    def _result(self, value: Any) -> tuple[bytes | None, dict[str, Any]]:
+    def result(self, value: Any) -> Ended:
+        """Return the ending of a handler that returned `value`."""
         done: dict[str, Any] = {"outcome": Outcome.COMPLETED}
         if value is None:
             return None, done
@@ -189,8 +176,27 @@ class Worker:
         return result, done
 
 
-def _too_long(timeout: float | None) -> str:
-    return f"the job ran longer than its timeout of {timeout:g} s"
+def handler_of(task: Task) -> Handler:
+    """Return the handler that a task is for; the daemon hands over known names only."""
+    handler = find(task.job.name)
+    if handler is None:
+        raise LookupError(task.job.name)
+    return handler
+
+
+def raised(err: BaseException) -> dict[str, Any]:
+    """Return the fields of the ending of a handler that raised `err`."""
+    if isinstance(err, Retry):
+        return {"outcome": Outcome.ERROR, "after": err.after, "error": _describe(err)}
+    if isinstance(err, Snooze):
+        return {"outcome": Outcome.SNOOZED, "after": err.after}
+    if isinstance(err, (Fail, InvalidData)):
+        return {"outcome": Outcome.ERROR, "final": True, "error": _describe(err)}
+    if isinstance(err, JobTimeout):
+        return {"outcome": Outcome.TIMEOUT, "error": _describe(err)}
+    if isinstance(err, JobCancelled):
+        return {"outcome": Outcome.CANCELLED}
+    return {"outcome": Outcome.ERROR, "error": _describe(err)}
 
 
 def _describe(err: BaseException) -> JobError:
@@ -224,7 +230,8 @@ def _text(value: object) -> str:
     return text.encode("utf-8", "backslashreplace").decode()
 
 
-def _flush() -> None:
+def flush() -> None:
+    """Write out what handlers have printed."""
     for stream in (sys.stdout, sys.stderr):
         # A handler may have closed or replaced it: its output is lost, not its job.
         with suppress(Exception):
