@@ -33,13 +33,28 @@ class Deadlines:
         begun = worker.begun(self._slots)
         if not begun:
             return PATIENCE
-        waits = [_check(worker, given, since, terms, now) for given, since in begun]
+        waits = [self._check(worker, given, since, terms, now) for given, since in begun]
         if len(begun) < len(worker.given):
             patience = self._check_waiting(worker, min(at for _, at in begun), terms, now)
             return min([patience, *(w for w in waits if w is not None)])
         if not worker.sharing:  # which is slow until it reports
             worker.slow = now - begun[0][1] >= PATIENCE
         return min((wait for wait in waits if wait is not None), default=None)
+
+    def _check(
+        self, worker: PoolWorker, given: Given, since: float, terms: Terms, now: float
+    ) -> float | None:
+        due = kill_due(given, since, terms.kill_after)
+        if due is None:
+            return None
+        deadline, outcome = due
+        if now < deadline:
+            return deadline - now
+        if given.killed is None:
+            given.killed = outcome
+            given.blocked = given.place is not None and not self._slots.told(given.place)
+            worker.kill()
+        return None
 
     def _check_waiting(
         self, worker: PoolWorker, first: float, terms: Terms, now: float
@@ -61,21 +76,6 @@ class Deadlines:
             worker.dismiss()
             return None
         return left
-
-
-def _check(
-    worker: PoolWorker, given: Given, since: float, terms: Terms, now: float
-) -> float | None:
-    due = kill_due(given, since, terms.kill_after)
-    if due is None:
-        return None
-    deadline, outcome = due
-    if now < deadline:
-        return deadline - now
-    if given.killed is None:
-        given.killed = outcome
-        worker.kill()
-    return None
 
 
 def kill_due(given: Given, since: float, kill_after: float) -> tuple[float, Outcome] | None:

@@ -49,23 +49,34 @@ def death(
     crash only one that never had a fellow there pays.
     """
     killed = any(given.killed is not None for given in begun)
+    blocked = any(given.blocked for given in begun)
     for given in held:
-        if given not in begun or (killed and given.killed is None):
+        if given not in begun:
             yield given, released(now)
-        elif given.beside and not killed and news is not None:
-            yield given, together(news, now)
-        else:
+        elif given.killed is not None or not given.beside or news is None:
             yield given, ended(given.killed, news, now)
+        elif killed and not blocked:
+            yield given, released(now)
+        else:
+            yield given, together(news, now, blocked=blocked)
 
 
-def together(news: Exited, now: datetime) -> Ending:
-    """Return the ending of an attempt whose worker crashed while others shared it."""
+def together(news: Exited, now: datetime, *, blocked: bool = False) -> Ending:
+    """Return the ending of an attempt whose worker crashed while others shared it.
+
+    `blocked` says that it was killed instead, because one of them blocked the loop.
+    """
     how = _exit(news.status)
-    message = (
-        f"a worker that several jobs shared ended {_by(how)}: nobody is charged, and each of "
-        "them is tried again in a worker of its own"
+    what = (
+        "was killed, because one of them blocked its event loop past the end of another"
+        if blocked
+        else f"ended {_by(how)}"
     )
-    error = JobError("SharedWorkerCrashed", message)
+    message = (
+        f"a worker that several jobs shared {what}: those are not charged, and each is tried "
+        "again in a worker of its own"
+    )
+    error = JobError("SharedWorkerBlocked" if blocked else "SharedWorkerCrashed", message)
     return Ending(Outcome.RELEASED, now, worker=str(news.pid), error=error, exit=how)
 
 

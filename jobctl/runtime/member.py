@@ -19,7 +19,9 @@ AnyJob = Job[Any]
 class Given:
     """A job that a worker holds."""
 
-    __slots__ = ("at", "beside", "job", "killed", "options", "place", "since", "stop_at")
+    __slots__ = (
+        "at", "beside", "blocked", "job", "killed", "options", "place", "since", "stop_at",
+    )  # fmt: skip
 
     def __init__(
         self, job: AnyJob, options: Options, at: float, place: int | None = None
@@ -30,6 +32,7 @@ class Given:
         self.place = place  # the slot of one that runs beside others
         self.since: float | None = None  # when one that has a place was seen to have begun
         self.beside = False  # whether it ever had a fellow in its worker
+        self.blocked = False  # whether its loop was, when it was killed
         self.stop_at: float | None = None  # when a cancelled one is killed
         self.killed: Outcome | None = None  # what a kill of ours makes of it
 

@@ -138,7 +138,7 @@ class Shift:
         assert task.place is not None
         # Its worker's slot too: it says to the fork server that this one is at something.
         worker.slots.begin(worker.slot, job.id, start)
-        worker.slots.begin(task.place, job.id, start)
+        worker.slots.begin_beside(task.place, job.id, start)
         result, changes = await self._attempt(task, task.place)
         seconds = worker.clock.monotonic() - start
         ending = Ending(
@@ -157,16 +157,22 @@ class Shift:
         def call() -> Any:
             return handler.function(*handler.bind(job))
 
+        slots = self._worker.slots
         calling = AsyncCall(call, task.timeout)
         self._calls[place] = (job.id, calling)
+        telling = None
+        if task.timeout is not None:  # a blocked loop does not come to it
+            telling = self._loop.call_later(task.timeout, slots.tell, place)
         try:
-            if self._worker.slots.to_stop(place) == job.id:
+            if slots.to_stop(place) == job.id:
                 raise JobCancelled
             value = await calling.run()
         except BaseException as err:  # a handler's SystemExit or GeneratorExit ends no worker
             return None, raised(err)
         finally:
             del self._calls[place]
+            if telling is not None:
+                telling.cancel()
         return self._worker.result(value)
 
     def _on_stop(self, signum: int, frame: FrameType | None) -> None:
@@ -175,4 +181,5 @@ class Shift:
     def _stop_asked(self) -> None:
         for place, (job_id, calling) in self._calls.items():
             if self._worker.slots.to_stop(place) == job_id:
+                self._worker.slots.tell(place)
                 calling.stop()

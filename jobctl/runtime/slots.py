@@ -18,6 +18,7 @@ _SIZE = 320
 _ID_BYTES = 128
 _BEGUN = struct.Struct("<dH")
 _LENGTH = struct.Struct("<H")
+_TOLD = 144  # whether a job that shares its worker was told to end
 _STOP = 160  # where the second half begins
 
 
@@ -59,6 +60,19 @@ class Slots:
         _BEGUN.pack_into(self._map, base, 0.0, 0)
         self._map[base + 10 : base + 10 + len(text)] = text
         _BEGUN.pack_into(self._map, base, at, len(text))
+
+    def begin_beside(self, slot: int, job_id: str, at: float) -> None:
+        """Say that a job begins that shares its worker; nobody has told it to end."""
+        self._map[slot * _SIZE + _TOLD] = 0
+        self.begin(slot, job_id, at)
+
+    def tell(self, slot: int) -> None:
+        """Say that the job there was told to end: its loop was not blocked then."""
+        self._map[slot * _SIZE + _TOLD] = 1
+
+    def told(self, slot: int) -> bool:
+        """Return whether the job there was told to end."""
+        return self._map[slot * _SIZE + _TOLD] == 1
 
     def clear(self, slot: int) -> None:
         """Say that a worker is at nothing."""

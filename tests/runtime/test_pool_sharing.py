@@ -23,7 +23,7 @@ from jobctl.runtime.worker import STOP_SIGNAL
 from tests.helpers import NOON, make_job
 from tests.runtime.bench import Bench, FakeServer
 
-SHARING = {"share": 3, "asynchronous": frozenset({"work"})}
+SHARING: dict[str, Any] = {"share": 3, "asynchronous": frozenset({"work"})}
 CRASHED = Exit(signal="SIGKILL")
 
 
@@ -31,6 +31,13 @@ def holds(bench: Bench) -> list[list[str]]:
     """Return which jobs each worker holds, by slot."""
     workers = bench.pool.crew.workers
     return [list(workers[slot].given) for slot in sorted(workers)]
+
+
+def place_of(bench: Bench, job_id: str) -> int:
+    """Return the slot of a job that shares the first worker."""
+    place = bench.pool.crew.workers[0].given[job_id].place
+    assert place is not None
+    return place
 
 
 def begin_all(bench: Bench, count: int, slot: int = 0) -> None:
@@ -81,6 +88,25 @@ def test_sync_jobs_have_no_company(make_bench: Any) -> None:
     assert holds(bench) == [["a", "b"], ["s", "t"]]  # in turn, in a worker for such jobs
     bench.pool.give(make_job("u", name="sync"), Options())
     assert bench.server.forks == 2  # as many run at once as may, though a worker could start
+
+
+def test_a_short_sync_job_does_not_wait_behind_jobs_that_share(make_bench: Any) -> None:
+    bench = make_bench(1, **SHARING)
+    bench.give("a")
+    begin_all(bench, 1)
+    bench.pool.durations.note("sync", 0.0001)
+    bench.pool.give(make_job("s", name="sync"), Options())
+    assert holds(bench) == [["a"]]
+    bench.report("a")
+    assert holds(bench) == [["s"]]
+
+
+def test_a_reload_that_begins_sharing_ends_turns(make_bench: Any) -> None:
+    bench = make_bench(2)
+    bench.pool.durations.note("work", 0.0001)
+    assert bench.pool.durations.cost("work") is not None
+    bench.pool.use(cast(Server, bench.server), Terms(**SHARING))
+    assert bench.pool.durations.cost("work") is None
 
 
 def test_the_plan_counts_jobs_and_not_workers(make_bench: Any) -> None:
@@ -151,6 +177,7 @@ def test_a_kill_is_meant_for_one_and_gives_the_others_back(make_bench: Any) -> N
     bench.give("b", "c")
     begin_all(bench, 3)
     assert bench.pool.tick() == pytest.approx(7.0)
+    bench.slots.tell(place_of(bench, "a"))
     bench.clock.advance(7.1)
     bench.pool.tick()
     bench.pool.tick()
@@ -161,6 +188,32 @@ def test_a_kill_is_meant_for_one_and_gives_the_others_back(make_bench: Any) -> N
         ("b", Outcome.RELEASED),
         ("c", Outcome.RELEASED),
     ]
+    assert [ending.exit for ending in bench.endings] == [CRASHED, None, None]
+
+
+def test_a_kill_with_the_loop_blocked_makes_all_of_them_suspect(make_bench: Any) -> None:
+    bench = make_bench(3, **SHARING)
+    bench.give("a", timeout=2.0)
+    bench.give("b", "c")
+    begin_all(bench, 2)
+    bench.take()
+    bench.clock.advance(7.1)
+    bench.pool.tick()
+    bench.die()
+    outcomes = [Outcome.TIMEOUT, Outcome.RELEASED, Outcome.RELEASED]
+    assert [outcome for _, outcome in bench.settled] == outcomes
+    assert [ending.exit for ending in bench.endings] == [CRASHED, CRASHED, None]
+    assert bench.endings[1].error is not None
+    assert "blocked its event loop" in bench.endings[1].error.message
+
+
+def test_a_stop_that_kills_suspects_nobody(make_bench: Any) -> None:
+    bench = make_bench(3, **SHARING)
+    bench.give("a", "b")
+    begin_all(bench, 2)
+    bench.pool.release_running()
+    bench.die()
+    assert [(e.outcome, e.exit) for e in bench.endings] == [(Outcome.RELEASED, None)] * 2
 
 
 def test_a_cancel_names_the_slot_of_its_job(make_bench: Any) -> None:
@@ -168,8 +221,7 @@ def test_a_cancel_names_the_slot_of_its_job(make_bench: Any) -> None:
     bench.give("a", "b")
     begin_all(bench, 2)
     bench.pool.cancel("b")
-    place = bench.pool.crew.workers[0].given["b"].place
-    assert place is not None
+    place = place_of(bench, "b")
     assert bench.slots.to_stop(place) == "b"
     assert bench.slots.to_stop(0) == ""
     assert bench.server.signals == [(100, STOP_SIGNAL)]
@@ -188,6 +240,7 @@ def test_what_waits_for_a_blocked_loop_goes_elsewhere(make_bench: Any) -> None:
     bench.clock.advance(SHARED_PATIENCE + 0.01)
     bench.pool.tick()
     assert holds(bench) == [["a"], ["b"]]
+    bench.pool.tick()
     bench.give("c")
     assert holds(bench) == [["a"], ["b", "c"]]
     bench.report("a")
