@@ -82,9 +82,7 @@ class PoolWorker:
     @property
     def takes_more(self) -> bool:
         """Whether it may be given another short job beside those that it holds."""
-        return (
-            self.cost < IN_HAND and len(self.given) < MOST and self.usable and not self.sharing
-        )
+        return self.cost < IN_HAND and len(self.given) < MOST and self.usable
 
     def takes_fellow(self, share: int) -> bool:
         """Whether it may be given a job that runs beside those that it holds, or alone yet."""

@@ -249,6 +249,25 @@ def test_what_waits_for_a_blocked_loop_goes_elsewhere(make_bench: Any) -> None:
     assert holds(bench) == [[], ["b", "c", "d"]]
 
 
+def test_jobs_join_one_that_has_run_for_long(make_bench: Any) -> None:
+    bench = make_bench(3, **SHARING)
+    bench.give("a")
+    begin_all(bench, 1)
+    bench.clock.advance(60)
+    bench.pool.tick()
+    bench.give("b")
+    assert holds(bench) == [["a", "b"]]
+
+
+def test_a_mark_that_one_was_told_to_end_is_not_the_next_ones(make_bench: Any) -> None:
+    bench = make_bench(1)
+    bench.slots.begin_beside(2, "a", 1.0)
+    bench.slots.tell(2)
+    assert bench.slots.told(2)
+    bench.slots.begin_beside(2, "b", 2.0)
+    assert not bench.slots.told(2)
+
+
 def test_a_worker_that_starts_blocks_nothing(make_bench: Any) -> None:
     bench = make_bench(3, **SHARING)
     bench.give("a", "b")
