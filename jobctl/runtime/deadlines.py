@@ -15,7 +15,9 @@ IDLE = 30.0
 PATIENCE = 0.015
 #: Seconds that a job waits to begin beside others before it goes elsewhere: one of them
 #: blocks the loop that they share.
-SHARED_PATIENCE = 0.1
+SHARED_PATIENCE = 1.0
+#: Seconds between two looks at what waits to begin beside others.
+_LOOK = 0.1
 
 
 class Deadlines:
@@ -68,7 +70,7 @@ class Deadlines:
         worker.slow = now - first >= patience
         if worker.slow and self._crew.room_beside(worker, terms.share):
             self._handout.recall(worker)
-        return patience
+        return min(patience, _LOOK)
 
     def _check_idle(self, worker: PoolWorker, now: float) -> float | None:
         left = idle_left(worker.idle_since, self._crew.idle() - 1, now)

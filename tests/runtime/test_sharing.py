@@ -81,6 +81,12 @@ async def dies(job):
         os._exit(3)
 
 @handler
+async def leaves(job):
+    child = await asyncio.create_subprocess_exec("sleep", "300")
+    (HERE / "child").write_text(str(child.pid))
+    os._exit(0)
+
+@handler
 async def swallows(job):
     with Inside(job):
         while True:
@@ -126,8 +132,13 @@ def begin(rig: Rig, *specs: Any) -> list[str]:
     """Add jobs and wait until all of them run."""
     ids = rig.queue.add_many(specs)
     for job_id in ids:
-        rig.running(job_id)
+        running(rig, job_id)
     return ids
+
+
+def running(rig: Rig, job_id: str) -> None:
+    """Wait until a job's handler has written down its pid."""
+    eventually(lambda: rig.pids(f"began-{job_id}"))
 
 
 def go(rig: Rig, what: str = "go") -> None:
@@ -243,6 +254,19 @@ def test_a_job_that_crashes_in_an_otherwise_empty_worker_pays_at_once(start: Any
     assert outcomes(dead) == ["crashed", "crashed", "crashed"]
 
 
+def test_an_exit_with_code_0_is_a_crash_and_leaves_no_child(start: Any) -> None:
+    rig = start()
+    rig.start()
+    begin(rig, ("waits", None))
+    one = rig.queue.add("leaves", max_retries=0)
+    eventually(lambda: len(rig.get(one).history) > 0)
+    assert rig.get(one).history[0].exit is not None
+    children = set(rig.pids("child"))
+    assert outcomes(rig.ended(one)) == ["released", "crashed"]
+    children |= set(rig.pids("child"))
+    assert not any(alive(pid) for pid in children)
+
+
 def test_it_runs_alone_after_a_crash_though_the_daemon_was_started_anew(start: Any) -> None:
     rig = start()
     daemon = rig.start()
@@ -271,7 +295,7 @@ def test_one_that_does_not_end_is_killed_and_the_others_are_given_back(
     others = begin(rig, ("waits", None), ("waits", None))
     timeout = 0.2 if how == "timeout" else None
     one = rig.queue.add(name, 60.0, timeout=timeout, max_retries=0)
-    rig.running(one)
+    running(rig, one)
     if how == "cancel":
         rig.queue.cancel(one)
     job = rig.ended(one)
