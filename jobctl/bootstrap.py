@@ -140,6 +140,7 @@ def _settings(
             kill_after=run.kill_after,
             max_jobs=run.max_jobs_per_worker,
             max_rss=run.max_worker_rss,
+            share=run.async_concurrency,
         ),
         max_result=run.max_result,
         max_log=run.max_log,

@@ -31,11 +31,15 @@ _encode = msgspec.msgpack.Encoder().encode
 
 
 class Task(msgspec.Struct):
-    """daemon -> worker: run this. `timeout` is seconds; `alone` that nothing else waits."""
+    """daemon -> worker: run this. `timeout` is seconds; `alone` that nothing else waits.
+
+    With a `place` it runs beside others that have one, and the slot of that number says so.
+    """
 
     job: Job[Any]
     timeout: float | None
     alone: bool = True
+    place: int | None = None
 
 
 class Report(msgspec.Struct):

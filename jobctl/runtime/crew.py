@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 
 from jobctl.runtime.member import PoolWorker
 from jobctl.runtime.server import Server
-from jobctl.runtime.slots import Slots
+from jobctl.runtime.slots import Places, Slots
 
 #: Seconds between two tries to start a worker, when the ones before came to nothing.
 LONGEST_PAUSE = 5.0
@@ -37,6 +37,7 @@ class Crew:
         self._forget = forget
         self._monotonic = monotonic
         self._failures = 0  # workers in a row that ended before they had begun a job
+        self.places = Places(concurrency + 1, slots.count)
         self.start_at = 0.0  # until then no worker is started
         self.workers: dict[int, PoolWorker] = {}
 
@@ -56,7 +57,7 @@ class Crew:
             return None
         slot = next(n for n in range(self._slots.count) if n not in self.workers)
         self._slots.clear(slot)
-        worker = self.workers[slot] = PoolWorker(slot, self._server, now, max_jobs)
+        worker = self.workers[slot] = PoolWorker(slot, self._server, now, max_jobs, self.places)
         self._server.fork(slot, worker.back.sock.fileno())
         self._listen(worker)
         return worker
@@ -73,21 +74,41 @@ class Crew:
             self._failures += 1
             self.start_at = self._monotonic() + min(LONGEST_PAUSE, 0.05 * 2**self._failures)
         self._slots.clear(worker.slot)
+        for given in worker.given.values():
+            if given.place is not None:
+                self._slots.clear(given.place)
+                self.places.free(given.place)
         worker.close()
 
     def by_pid(self, pid: int) -> PoolWorker | None:
         """Return the worker with this pid."""
         return next((w for w in self.workers.values() if w.pid == pid), None)
 
+    @property
+    def at_once(self) -> int:
+        """How many jobs run at once."""
+        return sum(worker.at_once for worker in self.workers.values())
+
+    @property
+    def open(self) -> bool:
+        """Whether one more job may run beside all others."""
+        return self.at_once < self._concurrency
+
+    @property
+    def room(self) -> int:
+        """How many more jobs may run beside all others, and have a worker."""
+        return min(self.vacancies + self.idle(), self._concurrency - self.at_once)
+
     def idle(self) -> int:
         """Return how many workers wait for a job."""
         return sum(1 for w in self.workers.values() if not (w.given or w.leaving))
 
-    def room_beside(self, worker: PoolWorker) -> bool:
-        """Return whether another worker could take what waits behind this one."""
-        return len(self.workers) < self._concurrency or any(
-            other.takes_more for other in self.workers.values() if other is not worker
-        )
+    def room_beside(self, worker: PoolWorker, share: int) -> bool:
+        """Return whether another worker could take what waits in this one."""
+        others = (other for other in self.workers.values() if other is not worker)
+        if worker.sharing:
+            return self.vacancies > 0 or any(other.takes_fellow(share) for other in others)
+        return (self.vacancies > 0 and self.open) or any(other.takes_more for other in others)
 
     def use(self, server: Server | None) -> list[PoolWorker]:
         """Start workers on this fork server from now on; return those of another one."""

@@ -50,7 +50,7 @@ class Daemon:
             family = Family(seat.folder)
             begun = family.end_previous()
             remains = Estate(self._settings.files, self._settings.max_log).recover()
-            slots_fd = _open_slots(family, self._settings.concurrency + 1)
+            slots_fd = _open_slots(family, self._settings.slots)
             serving, in_use = self._compose(seat, family, slots_fd)
             at_work = False
             try:

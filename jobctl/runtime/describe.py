@@ -9,10 +9,17 @@ import msgspec
 
 from jobctl.core.data import plain
 from jobctl.core.job import JobError, Outcome
+from jobctl.core.retry import Fail, Retry, Snooze
+from jobctl.runtime.interrupts import JobCancelled, JobTimeout, ShellError
+from jobctl.runtime.validation import InvalidData
 
 _MESSAGE_LENGTH = 4_000
 _TRACEBACK_LENGTH = 16_000
 _OWN_FOLDER = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
+
+
+#: A result as JSON, and the fields of an ending.
+Ended = tuple[bytes | None, dict[str, Any]]
 
 
 def too_long(timeout: float | None) -> str:
@@ -49,7 +56,7 @@ def text(value: object) -> str:
     return found.encode("utf-8", "backslashreplace").decode()
 
 
-def kept_result(value: Any, limit: int) -> tuple[bytes | None, dict[str, Any]]:
+def kept_result(value: Any, limit: int) -> Ended:
     """Return the result as JSON, and what else is to be said of a handler that returned it.
 
     `limit` is in bytes.
@@ -64,3 +71,21 @@ def kept_result(value: Any, limit: int) -> tuple[bytes | None, dict[str, Any]]:
         message = text(f"the job completed, but its result was not kept: {err}")
         return None, {**done, "error": JobError("ResultNotKept", message)}
     return result, done
+
+
+def raised(err: BaseException) -> dict[str, Any]:
+    """Return the fields of the ending of a handler that raised `err`."""
+    if isinstance(err, JobCancelled):
+        return {"outcome": Outcome.CANCELLED}
+    if isinstance(err, Snooze):
+        return {"outcome": Outcome.SNOOZED, "after": err.after}
+    if isinstance(err, JobTimeout):
+        return {"outcome": Outcome.TIMEOUT, "error": describe(err)}
+    ending = {"outcome": Outcome.ERROR, "error": describe(err)}
+    if isinstance(err, Retry):
+        return {**ending, "after": err.after}
+    if isinstance(err, (Fail, InvalidData)):
+        return {**ending, "final": True}
+    if isinstance(err, ShellError):
+        return {**ending, "exit": err.exit}
+    return ending

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable
 from datetime import datetime
 from pathlib import Path
 from resource import struct_rusage
@@ -10,6 +10,7 @@ from typing import Any
 
 import msgspec
 
+from jobctl.core.job import Job
 from jobctl.runtime.channel import Exited
 from jobctl.services import logfile, progress, spool
 
@@ -24,8 +25,14 @@ class Remains(msgspec.Struct, frozen=True):
     progress: dict[str, Any] | None = None
 
 
+#: Tells what is left of a job.
+RemainsOf = Callable[[Job[Any]], Remains]
 NOTHING_LEFT = Remains()
-NOBODY: Mapping[str, Remains] = {}
+
+
+def nothing(job: Job[Any]) -> Remains:
+    """Say that nothing is left: a RemainsOf for who keeps no logs."""
+    return NOTHING_LEFT
 
 
 class Estate:
@@ -57,12 +64,23 @@ class Estate:
             news.log_tail, news.progress = remains.log_tail, remains.progress
         return news
 
-    def recover(self) -> dict[str, Remains]:
-        """Do so for workers that are all dead, with their server; by the id of the job."""
+    def recover(self) -> RemainsOf:
+        """Do so for workers that are all dead, with their server; say what they left."""
         if not self._logs:
-            return {}
+            return nothing
         found = spool.recover_all(self._logs, self._limit)
-        return {job_id: self._remains(left) for job_id, left in found.items()}
+        known = {job_id: self._remains(left) for job_id, left in found.items()}
+        return lambda job: known.get(job.id) or self.of(job)
+
+    def of(self, job: Job[Any]) -> Remains:
+        """Return what is left of a job that shared its worker: no spool speaks of it."""
+        if not self._logs:
+            return NOTHING_LEFT
+        logfile.finish(logfile.path_in(self._logs, job.id), self._limit)
+        return Remains(
+            logfile.tail(logfile.path_in(self._logs, job.id), job.started_at),
+            progress.read(self._progress, job.id, job.started_at),
+        )
 
     def _remains(self, left: spool.Left) -> Remains:
         said = progress.read(self._progress, left.begun.job_id, left.begun.began)

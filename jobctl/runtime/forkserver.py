@@ -96,7 +96,7 @@ class ForkServer:
             load(setup)
             described = handlers.describe()
             if any(about["async"] for about in described.values()):
-                import asyncio  # noqa: F401 - once here, not 50 ms in each worker
+                import jobctl.runtime.sharing  # noqa: F401 - once here, not 50 ms in each worker
         except HandlerError as err:
             self._control.send(Broken(str(err)))
             return

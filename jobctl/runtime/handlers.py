@@ -131,6 +131,14 @@ def find(name: str) -> Handler | None:
     return _handlers.get(name)
 
 
+def handler_of(name: str) -> Handler:
+    """Return the handler of a job name that has one. Raises LookupError."""
+    found = find(name)
+    if found is None:
+        raise LookupError(name)
+    return found
+
+
 def names() -> list[str]:
     """Return the names that have a handler, in alphabetical order."""
     return sorted(_handlers)

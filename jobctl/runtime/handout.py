@@ -8,10 +8,12 @@ from collections.abc import Callable
 from typing import Any
 
 from jobctl.core.job import Job, Options
+from jobctl.runtime import judge
 from jobctl.runtime.channel import Task
 from jobctl.runtime.crew import Crew
 from jobctl.runtime.member import Given, PoolWorker
 from jobctl.runtime.plan import IN_HAND, MOST, Durations
+from jobctl.runtime.settings import Terms
 from jobctl.runtime.slots import Slots
 
 AnyJob = Job[Any]
@@ -50,37 +52,67 @@ class Handout:
         self._held.clear()
         return taken
 
-    def work(self, max_jobs: int | None) -> None:
-        """Hand out what can be; a worker that is started for it runs at most `max_jobs`."""
+    def work(self, terms: Terms) -> None:
+        """Hand out what can be."""
         while self._held:
             job, options = self._held[0]
-            cost = self._durations.cost(job.name)
-            worker = self._worker_for(cost, max_jobs)
-            if worker is None or not self._send(worker, job, options, cost):
+            if not self._hand(job, options, terms):
                 return
             self._held.popleft()
 
+    def _hand(self, job: AnyJob, options: Options, terms: Terms) -> bool:
+        cost = self._durations.cost(job.name)
+        apart = job.shell is not None or job.name not in terms.sharing
+        if apart or judge.alone(job):
+            worker = self._worker_for(cost, terms.max_jobs)
+            return worker is not None and self._send(worker, job, options, cost)
+        worker = self._shared_worker(terms)
+        place = None if worker is None else self._crew.places.take()
+        if worker is None or place is None:
+            return False
+        return self._send(worker, job, options, cost, place)
+
     def _worker_for(self, cost: float | None, max_jobs: int | None) -> PoolWorker | None:
         usable = [worker for worker in self._crew if worker.usable]
-        for worker in usable:
-            if not worker.given:
-                return worker
-        started = self._crew.start(max_jobs)
-        if started is not None or cost is None:
-            return started
-        best = min(usable, key=lambda worker: worker.cost, default=None)
+        if self._crew.open:
+            for worker in usable:
+                if not worker.given:
+                    return worker
+            started = self._crew.start(max_jobs)
+            if started is not None:
+                return started
+        if cost is None:
+            return None
+        busy = (worker for worker in usable if worker.given and not worker.sharing)
+        best = min(busy, key=lambda worker: worker.cost, default=None)
         if best is None or best.cost + cost > IN_HAND * 2 or len(best.given) >= MOST * 2:
             return None
         return best
 
+    def _shared_worker(self, terms: Terms) -> PoolWorker | None:
+        """Return the worker for a job that shares one: the fullest that takes it."""
+        if not self._crew.open:
+            return None
+        takers = [worker for worker in self._crew if worker.takes_fellow(terms.share)]
+        fullest = max(takers, key=lambda worker: len(worker.given), default=None)
+        return self._crew.start(terms.max_jobs) if fullest is None else fullest
+
     def _send(
-        self, worker: PoolWorker, job: AnyJob, options: Options, cost: float | None
+        self,
+        worker: PoolWorker,
+        job: AnyJob,
+        options: Options,
+        cost: float | None,
+        place: int | None = None,
     ) -> bool:
-        self._slots.forget_stop(worker.slot, job.id)
-        given = Given(job, options, self._monotonic())
+        self._slots.forget_stop(worker.slot if place is None else place, job.id)
+        given = Given(job, options, self._monotonic(), place)
+        task = Task(job, options.timeout, alone=cost is None and place is None, place=place)
         try:
-            worker.channel.send(Task(job, options.timeout, alone=cost is None))
+            worker.channel.send(task)
         except OSError as err:
+            if place is not None:
+                self._crew.places.free(place)
             # The socket has no room, or this process none for one more memfd.
             if err.errno not in _NO_ROOM:
                 raise

@@ -15,7 +15,7 @@ from jobctl.runtime.channel import Ready
 from jobctl.runtime.generations import Generations
 from jobctl.runtime.log import Log
 from jobctl.runtime.server import Server
-from jobctl.runtime.settings import Settings
+from jobctl.runtime.settings import Settings, Terms
 from jobctl.runtime.start import handler_options, tell_handlers
 from jobctl.runtime.systemd import Manager
 
@@ -41,6 +41,7 @@ class InUse:
     ) -> None:
         self.settings = settings
         self.handlers: dict[str, dict[str, Any]] = {}
+        self._asynchronous: frozenset[str] = frozenset()
         self._next_settings = settings
         self._reread = reread
         self._folder = folder
@@ -110,6 +111,14 @@ class InUse:
         layers = (self.settings.limits.get(job.name, {}), self.handlers.get(job.name, {}))
         return resolve(job, *layers, default=self.settings.options)
 
+    @property
+    def terms(self) -> Terms:
+        """What holds for workers."""
+        return msgspec.structs.replace(self.settings.terms, asynchronous=self._asynchronous)
+
     def _adopt(self, ready: Ready) -> None:
         self.handlers = handler_options(ready)
+        self._asynchronous = frozenset(
+            n for n, about in ready.handlers.items() if about["async"]
+        )
         tell_handlers(ready, self._folder, self._log)

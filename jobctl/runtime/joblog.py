@@ -160,14 +160,20 @@ class Output:
 
     # -- jobs that share the worker ----------------------------------------------------
 
+    def share(self) -> None:
+        """Be told that from now on several jobs share the worker: the spool is nobody's.
+
+        What none of them can be known to have written goes where the daemon's output goes.
+        """
+        self._point_back()
+        spool.clear(self._head)
+
     @contextmanager
     def writing_for(self, job_id: str, attempt: int, began: datetime) -> Iterator[Own]:
         """Let what this task, and those that it starts, print and log belong to a job.
 
         For each of several jobs that run in this worker at once; gives its Own.
         """
-        if self._task is None:
-            self._point_back()
         own = Own(logfile.path_in(self._folder, job_id), attempt, began, self._limit)
         token = own_lines.set(own.lines)
         self._take_streams()

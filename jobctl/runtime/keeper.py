@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import random
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from queue import SimpleQueue
 from typing import Any
@@ -23,7 +23,7 @@ from jobctl.core.job import Ending, Job, Options, Status, finish
 from jobctl.core.store import Store, Transaction
 from jobctl.errors import StoreError
 from jobctl.runtime import judge
-from jobctl.runtime.estate import NOBODY, NOTHING_LEFT, Remains
+from jobctl.runtime.estate import RemainsOf, nothing
 from jobctl.runtime.plan import Plan
 from jobctl.services import progress
 
@@ -184,12 +184,12 @@ def recover(
     begun: set[str],
     options: Options,
     now: datetime,
-    remains: Mapping[str, Remains] = NOBODY,
+    remains: RemainsOf = nothing,
     step: int = 1000,
 ) -> list[AnyJob]:
     """Give back what an earlier daemon left running; what had begun is charged as lost.
 
-    `remains` is what is left of these. The caller holds the seat and has ended that
+    `remains` tells what is left of these. The caller holds the seat and has ended that
     daemon's processes.
     """
     recovered: list[AnyJob] = []
@@ -198,7 +198,7 @@ def recover(
             for job in running:
                 ending = judge.released(now)
                 if job.id in begun:
-                    ending = judge.lost(now, remains.get(job.id, NOTHING_LEFT))
+                    ending = judge.lost(now, remains(job))
                 done = finish(job, ending, options)
                 if tx.settle([done]):
                     current = tx.get(job.id)

@@ -11,7 +11,7 @@ from jobctl.runtime.channel import Channel, Report, decode_report, decode_task, 
 from jobctl.runtime.plan import IN_HAND, MOST
 from jobctl.runtime.process import resident
 from jobctl.runtime.server import Server
-from jobctl.runtime.slots import Slots
+from jobctl.runtime.slots import Places, Slots
 
 AnyJob = Job[Any]
 
@@ -19,26 +19,46 @@ AnyJob = Job[Any]
 class Given:
     """A job that a worker holds."""
 
-    __slots__ = ("at", "job", "killed", "options", "stop_at")
+    __slots__ = (
+        "at", "beside", "blocked", "job", "killed", "options", "place", "since", "stop_at",
+    )  # fmt: skip
 
-    def __init__(self, job: AnyJob, options: Options, at: float) -> None:
+    def __init__(
+        self, job: AnyJob, options: Options, at: float, place: int | None = None
+    ) -> None:
         self.job = job
         self.options = options
         self.at = at  # a begin before this was that of an earlier attempt
+        self.place = place  # the slot of one that runs beside others
+        self.since: float | None = None  # when one that has a place was seen to have begun
+        self.beside = False  # whether it ever had a fellow in its worker
+        self.blocked = False  # whether its loop was, when it was killed
         self.stop_at: float | None = None  # when a cancelled one is killed
         self.killed: Outcome | None = None  # what a kill of ours makes of it
 
+    def begun(self, slots: Slots) -> float | None:
+        """Return since when one that has a place runs, None if it has not begun."""
+        if self.since is None and self.place is not None:
+            begun = slots.begun(self.place)
+            if begun is not None and begun[0] == self.job.id and begun[1] >= self.at:
+                self.since = begun[1]
+        return self.since
+
 
 class PoolWorker:
-    """A worker process, seen from the daemon. It is given at most `max_jobs`."""
+    """A worker process, seen from the daemon. It is given at most `max_jobs`.
+
+    Jobs that share it come from `places` and go back there.
+    """
 
     def __init__(
-        self, slot: int, server: Server, now: float, max_jobs: int | None = None
+        self, slot: int, server: Server, now: float, max_jobs: int | None, places: Places
     ) -> None:
         ours, theirs = pair()
         ours.setblocking(False)
         self.slot = slot
         self.server = server
+        self._places = places
         self.channel = Channel(ours)
         # The daemon keeps the worker's end too: what the worker has not yet read can be
         # read back, and whoever reads a packet has it alone.
@@ -46,6 +66,7 @@ class PoolWorker:
         self.pid: int | None = None
         self.given: dict[str, Given] = {}
         self.cost = 0.0
+        self.sharing = False  # whether what it holds runs side by side
         self.idle_since = now
         self.left = max_jobs  # how many jobs more it may be given
         self.leaving = False
@@ -63,6 +84,15 @@ class PoolWorker:
     def takes_more(self) -> bool:
         """Whether it may be given another short job beside those that it holds."""
         return self.cost < IN_HAND and len(self.given) < MOST and self.usable
+
+    def takes_fellow(self, share: int) -> bool:
+        """Whether it may be given a job that runs beside those that it holds, or alone yet."""
+        return self.usable and (not self.given or (self.sharing and len(self.given) < share))
+
+    @property
+    def at_once(self) -> int:
+        """How many jobs run in it at once."""
+        return len(self.given) if self.sharing else min(1, len(self.given))
 
     @property
     def spent(self) -> bool:
@@ -84,8 +114,21 @@ class PoolWorker:
             return None
         return given, begun[1]
 
+    def begun(self, slots: Slots) -> list[tuple[Given, float]]:
+        """Return which jobs it is at, and since when; more than one if they share it."""
+        if not self.sharing:
+            at = self.at(slots)
+            return [] if at is None else [at]
+        every = ((given, given.begun(slots)) for given in self.given.values())
+        return [(given, since) for given, since in every if since is not None]
+
     def hold(self, given: Given, cost: float) -> None:
         """Take note of a job that it was sent."""
+        self.sharing = given.place is not None
+        if self.sharing and self.given:
+            given.beside = True
+            if len(self.given) == 1:
+                next(iter(self.given.values())).beside = True
         self.given[given.job.id] = given
         self.cost += cost
         if self.left is not None:
@@ -95,17 +138,24 @@ class PoolWorker:
         """Take note of a report, and return the job that it is about."""
         self.full = self.slow = False
         self.reported = True
-        given = self.given.pop(job_id, None)
+        given = self._drop(job_id)
         if given is not None and not self.given:
             self.cost = 0.0
             self.idle_since = now
+        return given
+
+    def _drop(self, job_id: str) -> Given | None:
+        given = self.given.pop(job_id, None)
+        if given is not None and given.place is not None:
+            self._places.free(given.place)
+        self.sharing = self.sharing and bool(self.given)
         return given
 
     def take_back(self) -> list[Given]:
         """Read back what it has not yet read, and return it in its order."""
         back = []
         while (received := _next(self.back)) is not None:
-            given = self.given.pop(decode_task(received).job.id, None)
+            given = self._drop(decode_task(received).job.id)
             if given is not None:
                 back.append(given)
         self.full = False
@@ -117,6 +167,17 @@ class PoolWorker:
         """Yield the reports that it has sent. Raises MsgspecError if it sent anything else."""
         while (received := _next(self.channel)) is not None:
             yield decode_report(received)
+
+    def kill(self) -> None:
+        """Kill it and what it started; if its pid is not known yet, when it is."""
+        self.doomed = True
+        if self.pid is not None:
+            self.server.kill(self.pid)
+
+    def signal(self, number: int) -> None:
+        """Send it a signal."""
+        if self.pid is not None:
+            self.server.signal(self.pid, number)
 
     def dismiss(self) -> None:
         """Have it leave when it has run what it holds."""

@@ -18,10 +18,14 @@ _WEIGHT = 0.1
 
 
 class Durations:
-    """A running mean of how long the jobs of each name take, in seconds."""
+    """A running mean of how long the jobs of each name take, in seconds.
 
-    def __init__(self) -> None:
+    The names in `apart` never count as short: their jobs run side by side, not in turn.
+    """
+
+    def __init__(self, apart: Collection[str] = ()) -> None:
         self._means: dict[str, float] = {}
+        self.apart = apart
 
     def note(self, name: str, seconds: float) -> None:
         """Take in how long one took."""
@@ -31,7 +35,9 @@ class Durations:
     def cost(self, name: str) -> float | None:
         """Return the expected duration of a short job; None for a long or unknown one."""
         mean = self._means.get(name)
-        return None if mean is None or mean > SHORT else max(mean, IN_HAND / MOST)
+        if mean is None or mean > SHORT or name in self.apart:
+            return None
+        return max(mean, IN_HAND / MOST)
 
 
 class Plan:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection
 from datetime import datetime
 from typing import Any
 
@@ -14,10 +14,10 @@ from jobctl.core.limits import Limits
 from jobctl.runtime import judge
 from jobctl.runtime.channel import STOP_SIGNAL, Exited, Report
 from jobctl.runtime.crew import Crew
-from jobctl.runtime.deadlines import PATIENCE, idle_left, kill_due
-from jobctl.runtime.estate import NOBODY, NOTHING_LEFT, Remains
+from jobctl.runtime.deadlines import Deadlines
+from jobctl.runtime.estate import RemainsOf, nothing
 from jobctl.runtime.handout import Handout
-from jobctl.runtime.member import Given, PoolWorker
+from jobctl.runtime.member import PoolWorker
 from jobctl.runtime.plan import IN_HAND, Durations, Plan
 from jobctl.runtime.server import Server
 from jobctl.runtime.settings import Terms
@@ -40,6 +40,7 @@ class Pool:
         *,
         concurrency: int,
         terms: Terms,
+        remains: RemainsOf = nothing,
         settle: Callable[[AnyJob, Ending, Options], None],
         watch: Callable[[socket.socket, Callable[[], None]], None],
         forget: Callable[[socket.socket], None],
@@ -49,9 +50,10 @@ class Pool:
         self._slots = slots
         self._terms = terms
         self._settle = settle
+        self._remains = remains
         self._now = now
         self._monotonic = monotonic
-        self.durations = Durations()
+        self.durations = Durations(terms.sharing)
 
         def listen(worker: PoolWorker) -> None:
             watch(worker.channel.sock, lambda: self.read(worker))
@@ -60,22 +62,18 @@ class Pool:
             server, slots, concurrency, listen=listen, forget=forget, monotonic=monotonic
         )
         self._handout = Handout(self.crew, slots, self.durations, monotonic)
+        self._deadlines = Deadlines(self.crew, slots, self._handout)
 
     # -- handing out -------------------------------------------------------------------
 
     @property
     def busy(self) -> bool:
         """Whether any job is in its hands."""
-        return bool(self._handout) or self.at_work > 0
-
-    @property
-    def at_work(self) -> int:
-        """How many workers hold a job."""
-        return sum(1 for worker in self.crew if worker.given)
+        return bool(self._handout) or self.crew.at_once > 0
 
     def plan(self, names: Collection[str], limits: Limits, now: float) -> Plan:
         """Return what fits now; `limits` are the plan's own, `now` is of the wall clock."""
-        free = self.crew.vacancies + self.crew.idle() - len(self._handout)
+        free = self.crew.room - len(self._handout)
         rooms = [IN_HAND - w.cost for w in self.crew if w.given and w.takes_more]
         return Plan(self.durations, max(0, free), rooms, names, limits, now)
 
@@ -85,7 +83,7 @@ class Pool:
         self._hand_out()
 
     def _hand_out(self) -> None:
-        self._handout.work(self._terms.max_jobs)
+        self._handout.work(self._terms)
 
     # -- what comes back ---------------------------------------------------------------
 
@@ -95,7 +93,7 @@ class Pool:
             for report in worker.reports():
                 self._take(worker, report)
         except msgspec.MsgspecError:
-            self._kill(worker)  # a handler wrote into our socket: nothing can be trusted
+            worker.kill()  # a handler wrote into our socket: nothing can be trusted
         self._hand_out()
 
     def _take(self, worker: PoolWorker, report: Report) -> None:
@@ -129,7 +127,7 @@ class Pool:
         if worker is not None:
             worker.pid = pid
             if worker.doomed:
-                self._kill(worker)
+                worker.kill()
 
     def exited(self, news: Exited) -> None:
         """Judge a dead worker: a result always wins, only what was begun is charged."""
@@ -142,10 +140,10 @@ class Pool:
         if slot in self.crew.workers:
             self._bury(self.crew.workers[slot], None)
 
-    def server_died(self, remains: Mapping[str, Remains]) -> None:
+    def server_died(self, remains: RemainsOf = nothing) -> None:
         """Judge all workers: the kernel has killed them with their server.
 
-        `remains` is what is left of the jobs that they were at.
+        `remains` tells what is left of the jobs that they were at.
         """
         for worker in self.crew.use(None):
             self._bury(worker, None, remains)
@@ -154,18 +152,15 @@ class Pool:
         self,
         worker: PoolWorker,
         news: Exited | None,
-        remains: Mapping[str, Remains] = NOBODY,
+        remains: RemainsOf | None = None,
     ) -> None:
+        remains = remains or self._remains
         self.read(worker)
         self._handout.recall(worker)
-        at = worker.at(self._slots)
-        self.crew.remove(worker, in_vain=not (worker.leaving or worker.reported or at))
-        for given in worker.given.values():
-            if at is not None and given is at[0]:
-                left = remains.get(given.job.id, NOTHING_LEFT)
-                ending = judge.begun(given.killed, news, self._now(), left)
-            else:
-                ending = judge.released(self._now())
+        begun = [given for given, _ in worker.begun(self._slots)]
+        self.crew.remove(worker, in_vain=not (worker.leaving or worker.reported or begun))
+        held = worker.given.values()
+        for given, ending in judge.death(held, begun, news, self._now(), remains):
             self._settle(given.job, ending, given.options)
         self._hand_out()
 
@@ -174,52 +169,12 @@ class Pool:
     def tick(self) -> float | None:
         """Do what is due; return after how many seconds to come again, None for whenever."""
         now = self._monotonic()
-        waits = [self._check(worker, now) for worker in self.crew]
+        terms = self._terms
+        waits = [self._deadlines.check(worker, terms, now) for worker in self.crew]
         self._hand_out()
         if self._handout and self.crew.start_at > now:
             waits.append(self.crew.start_at - now)
         return min((wait for wait in waits if wait is not None), default=None)
-
-    def _check(self, worker: PoolWorker, now: float) -> float | None:
-        if not worker.given:
-            return None if worker.leaving else self._check_idle(worker, now)
-        at = worker.at(self._slots)
-        if at is None:
-            return PATIENCE
-        given, since = at
-        worker.slow = now - since >= PATIENCE
-        wait = self._check_deadline(worker, given, since, now)
-        if len(worker.given) > 1:
-            if worker.slow and self.crew.room_beside(worker):
-                self._handout.recall(worker)
-            return PATIENCE
-        return wait
-
-    def _check_deadline(
-        self, worker: PoolWorker, given: Given, since: float, now: float
-    ) -> float | None:
-        due = kill_due(given, since, self._terms.kill_after)
-        if due is None:
-            return None
-        deadline, outcome = due
-        if now < deadline:
-            return deadline - now
-        if given.killed is None:
-            given.killed = outcome
-            self._kill(worker)
-        return None
-
-    def _check_idle(self, worker: PoolWorker, now: float) -> float | None:
-        left = idle_left(worker.idle_since, self.crew.idle() - 1, now)
-        if left == 0.0:
-            worker.dismiss()
-            return None
-        return left
-
-    def _kill(self, worker: PoolWorker) -> None:
-        worker.doomed = True  # one whose pid is not known yet is killed when it is
-        if worker.pid is not None:
-            worker.server.kill(worker.pid)
 
     # -- cancel, stop and reload -------------------------------------------------------
 
@@ -229,9 +184,9 @@ class Pool:
             given = worker.given.get(job_id)
             if given is not None and given.stop_at is None:
                 given.stop_at = self._monotonic() + self._terms.kill_after
-                self._slots.ask_to_stop(worker.slot, job_id)
-                if worker.pid is not None:
-                    worker.server.signal(worker.pid, STOP_SIGNAL)
+                place = worker.slot if given.place is None else given.place
+                self._slots.ask_to_stop(place, job_id)
+                worker.signal(STOP_SIGNAL)
                 return
 
     def release_waiting(self) -> None:
@@ -248,7 +203,7 @@ class Pool:
                 if given.killed is None:
                     given.killed = Outcome.RELEASED
             if worker.given:
-                self._kill(worker)
+                worker.kill()
 
     def use(self, server: Server, terms: Terms) -> None:
         """Start workers on another fork server, and under these terms, from now on.
@@ -256,6 +211,7 @@ class Pool:
         Those of the one before end what they have begun, and leave.
         """
         self._terms = terms
+        self.durations.apart = terms.sharing
         for worker in self.crew.use(server):
             if not worker.leaving:
                 self._handout.recall(worker)

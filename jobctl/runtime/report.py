@@ -17,6 +17,7 @@ class Reporter:
     def __init__(self, log: Log) -> None:
         self._log = log
         self._counts: Counter[str] = Counter()
+        self._crashed: str | None = None  # the shared worker whose crash was told last
 
     def ended(self, job: Job[Any]) -> None:
         """Say how an attempt ended; of completed ones only to people."""
@@ -26,6 +27,8 @@ class Reporter:
             if self._log.verbose:
                 self._log.info(f"{job.name} {job.id} completed in {_duration(job)}")
             return
+        if outcome is Outcome.RELEASED:
+            self._released(job)
         if outcome in (Outcome.RELEASED, Outcome.SNOOZED):
             return
         error = f": {_brief(job.error)}" if job.error else ""
@@ -46,6 +49,13 @@ class Reporter:
         error = _brief(job.error) if job.error else ""
         what = f"{job.name} {job.id} was cancelled: {error}"
         self._log.warning(what, job=job.id, name=job.name, status=job.status)
+
+    def _released(self, job: Job[Any]) -> None:
+        """Say once of a shared worker that it crashed, and not for each job that it had."""
+        attempt = job.history[-1]
+        if attempt.error is not None and attempt.worker != self._crashed:
+            self._crashed = attempt.worker
+            self._log.warning(_brief(attempt.error), worker=attempt.worker)
 
     def summary(self) -> None:
         """Say how many attempts ended in which way."""

@@ -37,7 +37,7 @@ AnyJob = Job[Any]
 
 
 class Serving:
-    """The loop of a daemon that has its seat. `slots_fd` holds one slot more than workers."""
+    """The loop of a daemon that has its seat. `slots_fd` holds the settings' slots."""
 
     def __init__(
         self,
@@ -51,7 +51,7 @@ class Serving:
         log: Log,
         manager: Manager,
     ) -> None:
-        count = in_use.settings.concurrency + 1
+        count = in_use.settings.slots
         self._seat = seat
         self._family = family
         self._in_use = in_use
@@ -86,7 +86,8 @@ class Serving:
             server,
             self._slots,
             concurrency=settings.concurrency,
-            terms=settings.terms,
+            terms=self._in_use.terms,
+            remains=Estate(settings.files, settings.max_log).of,
             settle=self._settle,
             watch=self._loop.watch,
             forget=self._loop.forget,
@@ -149,7 +150,7 @@ class Serving:
         """Return what `systemctl status` shows of us in one line."""
         refused = "the store refuses, jobs wait; " if self._agenda.refused else ""
         stopping = "stopping; " if self._stop.wanted else ""
-        return f"{stopping}{refused}{self._pool.at_work} running, {self._reporter.line()}"
+        return f"{stopping}{refused}{self._pool.crew.at_once} running, {self._reporter.line()}"
 
     def _finished(self, burst: bool) -> bool:
         if self._keeper.busy or self._agenda.settlements or self._pool.busy:
@@ -236,9 +237,8 @@ class Serving:
 
     def _on_new_server(self, server: Server, ready: Ready) -> None:
         self._in_use.take_over(ready)
-        settings = self._in_use.settings
-        self._throttle.use(settings.limits)
-        self._pool.use(server, settings.terms)
+        self._throttle.use(self._in_use.settings.limits)
+        self._pool.use(server, self._in_use.terms)
         self._agenda.hungry = True
 
     def _on_server_death(self) -> None:

@@ -15,12 +15,20 @@ class Terms(msgspec.Struct, frozen=True):
     """What holds for workers: when they are killed, and when they are replaced.
 
     `kill_after` is seconds, `max_jobs` how many jobs one runs, `max_rss` how many bytes of
-    memory it may keep after a job. None is no limit.
+    memory it may keep after a job. None is no limit. `share` is how many jobs of the names
+    in `asynchronous` run side by side in one.
     """
 
     kill_after: float = 5.0
     max_jobs: int | None = None
     max_rss: int | None = None
+    share: int = 1
+    asynchronous: frozenset[str] = frozenset()
+
+    @property
+    def sharing(self) -> frozenset[str]:
+        """The names whose jobs may share a worker."""
+        return self.asynchronous if self.share > 1 else frozenset()
 
 
 class Settings(msgspec.Struct, frozen=True):
@@ -42,6 +50,11 @@ class Settings(msgspec.Struct, frozen=True):
     max_log: int = 1 << 20
     files: str = ""
     stop_on_eof: bool = False
+
+    @property
+    def slots(self) -> int:
+        """How many slots: one more than workers, and one for each job that may share."""
+        return 2 * self.concurrency + 1
 
     @property
     def setup(self) -> Setup:

@@ -1,8 +1,10 @@
 """What each worker is at, in memory that outlives it.
 
 A file that the daemon, its workers and the next daemon map: one slot a worker, with the
-job that it has begun, when, and the job that it shall stop. It is never synced: it
-matters after a crash of processes, and after one of the machine nobody is charged.
+job that it has begun, when, and the job that it shall stop. After those of the workers
+come as many for jobs that share a worker: each of these has one of its own. The file is
+never synced: it matters after a crash of processes, and after one of the machine nobody
+is charged.
 """
 
 from __future__ import annotations
@@ -16,6 +18,7 @@ _SIZE = 320
 _ID_BYTES = 128
 _BEGUN = struct.Struct("<dH")
 _LENGTH = struct.Struct("<H")
+_TOLD = 144  # whether a job that shares its worker was told to end
 _STOP = 160  # where the second half begins
 
 
@@ -61,6 +64,19 @@ class Slots:
         self._map[base + 10 : base + 10 + len(text)] = text
         _BEGUN.pack_into(self._map, base, at, len(text))
 
+    def begin_beside(self, slot: int, job_id: str, at: float) -> None:
+        """Say that a job begins that shares its worker; nobody has told it to end."""
+        self._map[slot * _SIZE + _TOLD] = 0
+        self.begin(slot, job_id, at)
+
+    def tell(self, slot: int) -> None:
+        """Say that the job there was told to end: its loop was not blocked then."""
+        self._map[slot * _SIZE + _TOLD] = 1
+
+    def told(self, slot: int) -> bool:
+        """Return whether the job there was told to end."""
+        return self._map[slot * _SIZE + _TOLD] == 1
+
     def clear(self, slot: int) -> None:
         """Say that a worker is at nothing."""
         _BEGUN.pack_into(self._map, slot * _SIZE, 0.0, 0)
@@ -89,6 +105,21 @@ class Slots:
     def to_stop(self, slot: int) -> str:
         """Return the job that a worker was last asked to stop."""
         return _text(self._map, slot * _SIZE + _STOP)
+
+
+class Places:
+    """The slots from `first` on, for jobs that share a worker."""
+
+    def __init__(self, first: int, count: int) -> None:
+        self._free = list(reversed(range(first, count)))
+
+    def take(self) -> int | None:
+        """Return one that is free, None if there is none."""
+        return self._free.pop() if self._free else None
+
+    def free(self, place: int) -> None:
+        """Be given one back."""
+        self._free.append(place)
 
 
 def _text(content: bytes | mmap.mmap, at: int) -> str:

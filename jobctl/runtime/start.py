@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,7 @@ from jobctl.core.job import Options, Outcome
 from jobctl.core.retry import RetryPolicy
 from jobctl.core.store import Store
 from jobctl.runtime.channel import Ready
-from jobctl.runtime.estate import Remains
+from jobctl.runtime.estate import RemainsOf
 from jobctl.runtime.keeper import recover
 from jobctl.runtime.log import Log
 from jobctl.services.known import write_handlers
@@ -52,7 +51,7 @@ def tell_handlers(ready: Ready, folder: Path, log: Log) -> None:
 def recover_all(
     store: Store,
     begun: set[str],
-    remains: Mapping[str, Remains],
+    remains: RemainsOf,
     options: Options,
     now: datetime,
     log: Log,

@@ -5,34 +5,44 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from datetime import datetime, timedelta
 from types import FrameType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from jobctl.clock import SystemClock
 from jobctl.core.job import Ending, Outcome
-from jobctl.core.retry import Fail, Retry, Snooze
 from jobctl.runtime.channel import STOP_SIGNAL, Channel, Report, Task
 from jobctl.runtime.context import Context, decode_task
-from jobctl.runtime.describe import describe, kept_result, too_long
-from jobctl.runtime.handlers import Handler, find
-from jobctl.runtime.interrupts import JobCancelled, JobTimeout, ShellError
+from jobctl.runtime.describe import Ended, kept_result, raised
+from jobctl.runtime.handlers import Handler, handler_of
+from jobctl.runtime.interrupts import JobCancelled, JobTimeout
 from jobctl.runtime.joblog import Output
+from jobctl.runtime.ownlog import Own
 from jobctl.runtime.plan import SHORT
 from jobctl.runtime.process import peak, reset_peak
 from jobctl.runtime.slots import Slots
 from jobctl.runtime.streams import Lines, write_all
 from jobctl.runtime.surroundings import Surroundings
 from jobctl.runtime.usage import Meter
-from jobctl.runtime.validation import InvalidData
 
 if TYPE_CHECKING:
     from jobctl.runtime.shell import Command
 
 #: The outcomes whose attempts keep the end of what they printed.
-_WENT_WRONG = (Outcome.ERROR, Outcome.TIMEOUT, Outcome.CANCELLED)
+WENT_WRONG = (Outcome.ERROR, Outcome.TIMEOUT, Outcome.CANCELLED)
+
+
+class Beside(NamedTuple):
+    """One of several jobs that run in a worker at once, and its log if there are logs."""
+
+    context: Context
+    own: Own | None
+
+    def tail(self, outcome: Outcome) -> tuple[str, ...] | None:
+        """Return the last lines that it wrote, if its record is to have them."""
+        return self.own.tail if self.own is not None and outcome in WENT_WRONG else None
 
 
 class Worker:
@@ -54,13 +64,13 @@ class Worker:
         self._lines = Lines(write_all) if output is None else output.lines
         self._progress = progress
         self._meter = Meter()
-        self._channel = channel
-        self._slots = slots
-        self._slot = slot
+        self.channel = channel
+        self.slots = slots
+        self.slot = slot
         self._max_result = max_result
-        self._clock = SystemClock()
+        self.clock = SystemClock()
         self._pid = os.getpid()
-        self._name = str(self._pid)
+        self.name = str(self._pid)
         self._lasted = True  # whether the last job may have moved the peak of memory
         self._current: str | None = None  # the job that an exception may be raised in
         self._stop_async: Callable[[], None] | None = None
@@ -71,13 +81,38 @@ class Worker:
         """Run tasks until the daemon closes the channel, or the process cannot go on."""
         self._listen()
         surroundings = Surroundings()
-        while (received := self._channel.receive()) is not None:
-            report = self.run(decode_task(received[0]))
-            if os.getpid() != self._pid:
-                os._exit(0)  # a handler forked and its child came back: one may go on
-            self._channel.send(report)
+        task = self._next()
+        while task is not None:
+            shared = task.place is not None
+            if shared:
+                task = self._share(task)
+            else:
+                self.report(self.run(task))
             if not surroundings.restore():
-                return  # what it has not read yet goes to another worker
+                return  # what it has not begun yet goes to another worker
+            if not shared:
+                task = self._next()
+
+    def _next(self) -> Task | None:
+        received = self.channel.receive()
+        return None if received is None else decode_task(received[0])
+
+    def _share(self, first: Task) -> Task | None:
+        """Run jobs side by side, and return the first that has this worker to itself."""
+        from jobctl.runtime.sharing import share
+
+        if self._output is not None:
+            self._output.share()
+        self._lasted = True
+        after: Task | None = self._loop().run(share(self, first))
+        self._listen()
+        return after
+
+    def report(self, report: Report) -> None:
+        """Send a report."""
+        if os.getpid() != self._pid:
+            os._exit(0)  # a handler forked and its child came back: one may go on
+        self.channel.send(report)
 
     def _listen(self) -> None:
         signal.signal(signal.SIGALRM, self._on_alarm)
@@ -86,7 +121,7 @@ class Worker:
     def run(self, task: Task) -> Report:
         """Run one task and return how it ended."""
         job = task.job
-        self._slots.begin(self._slot, job.id, self._clock.monotonic())
+        self.slots.begin(self.slot, job.id, self.clock.monotonic())
         # What a command leaves running shall not write into the log of another job.
         alone = task.alone or job.shell is not None
         if alone:
@@ -95,20 +130,20 @@ class Worker:
         if fresh:
             reset_peak()
         self._meter.start()
-        began = self._clock.now()
+        began = self.clock.now()
         if self._output is not None:
             self._output.begin(job.id, job.attempts, began, self._meter, alone=fresh)
-        start = self._clock.monotonic()
+        start = self.clock.monotonic()
         with self._context(job.id, began) as context:
             result, changes = self._attempt(task)
-        seconds = self._clock.monotonic() - start
+        seconds = self.clock.monotonic() - start
         # What is over at once cannot use much memory: a run of short jobs has one peak.
         self._lasted = alone or seconds > SHORT
         tail = self._end_output(job.id, changes["outcome"])
         ending = Ending(
             started_at=began,
             finished_at=began + timedelta(seconds=seconds),
-            worker=self._name,
+            worker=self.name,
             max_rss=self._peak(task),
             cpu_seconds=self._meter.stop(),
             log_tail=tail,
@@ -118,58 +153,57 @@ class Worker:
         return Report(job.id, ending, result, seconds)
 
     def _context(self, job_id: str, began: datetime) -> Context:
+        def cancelled(asked: str) -> bool:
+            return self.slots.to_stop(self.slot) == asked
+
         return Context(
-            job_id,
-            began,
-            lines=self._lines,
-            folder=self._progress,
-            cancelled=self._is_cancelled,
+            job_id, began, lines=self._lines, folder=self._progress, cancelled=cancelled
         )
 
-    def _is_cancelled(self, job_id: str) -> bool:
-        return self._slots.to_stop(self._slot) == job_id
+    @contextmanager
+    def beside(self, task: Task, began: datetime) -> Iterator[Beside]:
+        """Let what this asyncio task prints, logs and tells belong to one of several jobs."""
+        job, place = task.job, task.place
+        assert place is not None
+
+        def cancelled(asked: str) -> bool:
+            return self.slots.to_stop(place) == asked
+
+        with ExitStack() as stack:
+            own, lines = None, self._lines
+            if self._output is not None:
+                own = stack.enter_context(self._output.writing_for(job.id, job.attempts, began))
+                lines = own.lines
+            context = Context(
+                job.id, began, lines=lines, folder=self._progress, cancelled=cancelled
+            )
+            with context:
+                yield Beside(context, own)
+        if self._output is None:
+            _flush()
 
     def _end_output(self, job_id: str, outcome: Outcome) -> tuple[str, ...] | None:
         if self._output is None:
             _flush()
-        elif self._output.end() and outcome in _WENT_WRONG:
+        elif self._output.end() and outcome in WENT_WRONG:
             return self._output.tail(job_id)
         return None
 
-    def _attempt(self, task: Task) -> tuple[bytes | None, dict[str, Any]]:
+    def _attempt(self, task: Task) -> Ended:
         try:
             value = self._value(task)
-        except Retry as err:
-            return None, {
-                "outcome": Outcome.ERROR,
-                "after": err.after,
-                "error": describe(err),
-            }
-        except Snooze as err:
-            return None, {"outcome": Outcome.SNOOZED, "after": err.after}
-        except (Fail, InvalidData) as err:
-            return None, {
-                "outcome": Outcome.ERROR,
-                "final": True,
-                "error": describe(err),
-            }
-        except JobTimeout as err:
-            return None, {"outcome": Outcome.TIMEOUT, "error": describe(err)}
-        except JobCancelled:
-            return None, {"outcome": Outcome.CANCELLED}
-        except ShellError as err:
-            return None, {"outcome": Outcome.ERROR, "error": describe(err), "exit": err.exit}
         except BaseException as err:  # a handler's SystemExit or GeneratorExit ends no worker
-            return None, {"outcome": Outcome.ERROR, "error": describe(err)}
+            return None, raised(err)
+        return self.result(value)
+
+    def result(self, value: Any) -> Ended:
+        """Return the ending of a handler that returned `value`."""
         return kept_result(value, self._max_result)
 
     def _value(self, task: Task) -> Any:
         if task.job.shell is not None:
             return self._call_command(task)
-        handler = find(task.job.name)
-        if handler is None:
-            raise LookupError(task.job.name)  # the daemon hands over known names only
-        return self._call(handler, task)
+        return self._call(handler_of(task.job.name), task)
 
     def _call_command(self, task: Task) -> Any:
         from jobctl.runtime.shell import Command
@@ -210,46 +244,30 @@ class Worker:
                 signal.setitimer(signal.ITIMER_REAL, 0)
 
     def _call_async(self, call: Callable[[], Any], task: Task) -> Any:
+        from jobctl.runtime.sharing import AsyncCall
+
+        async def run() -> Any:
+            calling = AsyncCall(call, task.timeout)
+            self._stop_async = calling.stop_soon
+            self._current = task.job.id
+            try:
+                self._check_stop()
+                return await calling.run()
+            finally:
+                self._current = self._stop_async = None
+
+        return self._loop().run(run())
+
+    def _loop(self) -> Any:
+        """Return the runner of the one event loop that all async jobs of this worker have."""
         import asyncio
 
         if self._runner is None:
             self._runner = asyncio.Runner()
-
-        async def run() -> Any:
-            own = asyncio.current_task()
-            loop = asyncio.get_running_loop()
-            assert own is not None
-            stopped = False
-
-            def stop() -> None:
-                nonlocal stopped
-                stopped = True
-                own.cancel()
-
-            def stop_soon() -> None:
-                loop.call_soon_threadsafe(stop)
-
-            self._stop_async = stop_soon
-            self._current = task.job.id
-            try:
-                self._check_stop()
-                async with asyncio.timeout(task.timeout) as scope:
-                    return await call()
-            except asyncio.CancelledError:
-                if stopped:
-                    raise JobCancelled from None
-                raise
-            except TimeoutError:
-                if scope.expired():
-                    raise JobTimeout(too_long(task.timeout)) from None
-                raise
-            finally:
-                self._current = self._stop_async = None
-
-        return self._runner.run(run())
+        return self._runner
 
     def _check_stop(self) -> None:
-        if self._slots.to_stop(self._slot) == self._current:
+        if self.slots.to_stop(self.slot) == self._current:
             raise JobCancelled
 
     def _on_alarm(self, signum: int, frame: FrameType | None) -> None:
@@ -257,7 +275,7 @@ class Worker:
             raise JobTimeout("the job ran longer than its timeout")
 
     def _on_stop(self, signum: int, frame: FrameType | None) -> None:
-        if self._current is None or self._slots.to_stop(self._slot) != self._current:
+        if self._current is None or self.slots.to_stop(self.slot) != self._current:
             return  # it came too late: another job is running by now
         if self._stop_async is not None:
             self._stop_async()

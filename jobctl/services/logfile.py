@@ -18,6 +18,7 @@ TAIL_LINES = 20
 TAIL_WIDTH = 500
 _TAIL_BYTES = 64 * 1024
 _PAGE = 4096
+_CLOCK_TICK = 0.01  # seconds by which the kernel's times of files lag behind, at most
 _HEADER = re.compile(rb"(?m)^--- attempt \d+ at [0-9T:.Z-]+ ---\n")
 _MARK = re.compile(rb"--- (\d+) bytes left out ---\n")
 _MARK_ROOM = 64
@@ -192,15 +193,20 @@ def _seek(fd: int, at: int, how: int, size: int) -> int:
         return size
 
 
-def tail(path: str | Path) -> tuple[str, ...] | None:
-    """Return the last lines of the newest attempt that wrote any; None if there are none."""
+def tail(path: str | Path, since: datetime | None = None) -> tuple[str, ...] | None:
+    """Return the last lines of the newest attempt that wrote any; None if there are none.
+
+    With `since`, None too if nothing was written after that time.
+    """
     try:
         fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
     except OSError:
         return None
     try:
-        size = os.fstat(fd).st_size
-        content = os.pread(fd, _TAIL_BYTES, max(0, size - _TAIL_BYTES))
+        info = os.fstat(fd)
+        if since is not None and info.st_mtime + _CLOCK_TICK < since.timestamp():
+            return None
+        content = os.pread(fd, _TAIL_BYTES, max(0, info.st_size - _TAIL_BYTES))
     except OSError:
         return None
     finally:

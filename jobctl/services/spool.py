@@ -48,6 +48,11 @@ def say(head: mmap, begun: Begun) -> None:
     _HEAD.pack_into(head, 0, began.timestamp(), cpu, peak, attempt, start, len(name), name)
 
 
+def clear(head: mmap) -> None:
+    """Write that no job has begun."""
+    head[: _HEAD.size] = bytes(_HEAD.size)
+
+
 def unpack(content: bytes) -> Begun | None:
     """Return what a spool's beginning says; None if no job has begun."""
     if len(content) < _HEAD.size:

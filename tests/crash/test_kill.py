@@ -20,27 +20,41 @@ from jobctl.stores.directory.store import DirectoryStore
 ROOT = Path(__file__).parents[2]
 
 HANDLERS = """
-import fcntl, os, time
+import asyncio, fcntl, os, time
 from jobctl import Job, handler
 
 LOG = os.open(os.environ["RUN_LOG"], os.O_WRONLY | os.O_APPEND | os.O_CREAT)
 
-@handler("count")
-def count(job: Job) -> None:
+def begin(job: Job) -> int:
     # The kernel frees the lock when the process dies, so it is held exactly while this runs.
     fd = os.open(os.path.join(os.environ["RUN_LOCKS"], job.id), os.O_RDWR | os.O_CREAT)
     try:
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         os.write(LOG, f"twice {job.id}\\n".encode())
-    time.sleep(0.0005)
+    return fd
+
+def end(job: Job, fd: int) -> None:
     os.write(LOG, f"ran {job.id}\\n".encode())
     os.close(fd)
+
+@handler("sync")
+def sync(job: Job) -> None:
+    fd = begin(job)
+    time.sleep(0.0005)
+    end(job, fd)
+
+@handler("shared")
+async def shared(job: Job) -> None:
+    fd = begin(job)
+    await asyncio.sleep(0.005)
+    end(job, fd)
 """
 CONFIG = """
 [run]
 handlers = ["handlers"]
-concurrency = 3
+concurrency = 4
+async_concurrency = 3
 max_retries = 50
 max_crashes = 50
 backoff = { base = "50ms", cap = "100ms" }
@@ -50,7 +64,7 @@ import sys
 from jobctl import Queue
 queue, prefix, count = Queue(store=sys.argv[1]), sys.argv[2], int(sys.argv[3])
 for n in range(count):
-    queue.add("count", {"n": n}, job_id=f"{prefix}-{n}")
+    queue.add("shared" if n % 3 == 0 else "sync", {"n": n}, job_id=f"{prefix}-{n}")
     print(f"{prefix}-{n}", flush=True)
 """
 

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from jobctl.runtime.settings import Terms
+from jobctl.runtime.slots import Slots
+from tests.helpers import FakeClock
+from tests.runtime.bench import Bench
 from tests.runtime.rig import CONFIG, Rig
 
 SAMPLE = (Path(__file__).parent / "sample_handlers.py").read_text()
@@ -34,3 +40,20 @@ def make_rig(tmp_path: Path) -> Iterator[MakeRig]:
     yield make
     for rig in made:
         rig.close()
+
+
+@pytest.fixture
+def make_bench(tmp_path: Path, clock: FakeClock) -> Iterator[Any]:
+    """Make a pool on a bench; `terms` are fields of Terms."""
+    made: list[Bench] = []
+
+    def bench(concurrency: int = 1, **terms: Any) -> Bench:
+        count = 2 * concurrency + 1
+        fd = Slots.create(tmp_path / "slots", count)
+        made.append(Bench(Slots(fd, count), clock, concurrency, Terms(**terms)))
+        os.close(fd)
+        return made[-1]
+
+    yield bench
+    for one in made:
+        one.close()

@@ -198,14 +198,6 @@ def test_a_worker_that_keeps_too_much_memory_is_replaced(start: Any) -> None:
     assert [len(job.history) for job in (large, after)] == [1, 1]
 
 
-def test_what_this_version_does_not_do_is_said_once(start: Any) -> None:
-    rig = start('[limits]\nmail = { rate = "9/s" }\n', run="async_concurrency = 5\n")
-    assert rig.run("--burst") == 0
-    said = [line for line in rig.log().splitlines() if "this version" in line]
-    assert len(said) == 1
-    assert "async_concurrency: this version runs one async job per worker" in said[0]
-
-
 def test_a_stop_is_heard_while_a_fork_server_takes_a_dead_ones_place(start: Any) -> None:
     rig = start()
     daemon = rig.start()

@@ -1,119 +1,25 @@
-"""The pool, with a server that starts no processes and a clock that is told the time."""
+"""The pool, on a bench: no processes, and a clock that is told the time."""
 
 from __future__ import annotations
 
-import os
 import signal
-import socket
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any, cast
 
 import pytest
 
-from jobctl.core.job import Ending, Options, Outcome
+from jobctl.core.job import Ending, Outcome
 from jobctl.core.limits import Limits
-from jobctl.runtime.channel import STOP_SIGNAL, Channel, Exited, Report, Task, decode_task
+from jobctl.runtime.channel import STOP_SIGNAL, Report
 from jobctl.runtime.crew import LONGEST_PAUSE
 from jobctl.runtime.deadlines import IDLE
-from jobctl.runtime.pool import Pool
 from jobctl.runtime.server import Server
 from jobctl.runtime.settings import Terms
-from jobctl.runtime.slots import Slots
-from tests.helpers import NOON, FakeClock, make_job
+from tests.helpers import NOON
+from tests.runtime.bench import FakeServer
 
 
-class FakeServer:
-    """Keeps the sockets that it is sent, as the workers would."""
-
-    def __init__(self) -> None:
-        self.workers: dict[int, Channel] = {}
-        self.forks = 0
-        self.signals: list[tuple[int, int]] = []
-
-    def fork(self, slot: int, fd: int) -> None:
-        self.forks += 1
-        if slot in self.workers:
-            self.workers[slot].close()
-        self.workers[slot] = Channel(socket.socket(fileno=os.dup(fd)))
-
-    def kill(self, pid: int) -> None:
-        self.signals.append((pid, signal.SIGKILL))
-
-    def signal(self, pid: int, number: int) -> None:
-        self.signals.append((pid, number))
-
-
-class Bench:
-    """A pool and all that it is connected to."""
-
-    def __init__(self, slots: Slots, clock: FakeClock, concurrency: int, terms: Terms) -> None:
-        self.server, self.slots, self.clock = FakeServer(), slots, clock
-        self.settled: list[tuple[str, Outcome]] = []
-        self.pool = Pool(
-            cast(Server, self.server),
-            slots,
-            concurrency=concurrency,
-            terms=terms,
-            settle=lambda job, ending, _: self.settled.append((job.id, ending.outcome)),
-            watch=lambda *_: None,
-            forget=lambda *_: None,
-            now=clock.now,
-            monotonic=clock.monotonic,
-        )
-
-    def give(self, *job_ids: str, timeout: float | None = None) -> None:
-        for job_id in job_ids:
-            self.pool.give(make_job(job_id), Options(timeout=timeout))
-
-    def fork(self, slot: int = 0) -> None:
-        self.pool.forked(slot, 100 + slot)
-
-    def take(self, slot: int = 0) -> Task | None:
-        """Read a task, as the worker does."""
-        try:
-            received = self.server.workers[slot].receive(socket.MSG_DONTWAIT)
-        except BlockingIOError:
-            return None
-        return None if received is None else decode_task(received[0])
-
-    def begin(self, slot: int = 0) -> str:
-        task = self.take(slot)
-        assert task is not None
-        self.slots.begin(slot, task.job.id, self.clock.monotonic())
-        return task.job.id
-
-    def report(self, job_id: str, slot: int = 0, seconds: float = 0.0) -> None:
-        ending = Ending(Outcome.COMPLETED, NOON)
-        self.server.workers[slot].send(Report(job_id, ending, None, seconds))
-        self.pool.read(self.pool.crew.workers[slot])
-
-    def die(self, slot: int = 0, status: int = 9) -> None:
-        self.pool.exited(Exited(100 + slot, status, 0, NOON))
-
-    def close(self) -> None:
-        self.pool.crew.close()
-        for channel in self.server.workers.values():
-            channel.close()
-
-
-@pytest.fixture
-def make(tmp_path: Path, clock: FakeClock) -> Iterator[Any]:
-    made: list[Bench] = []
-
-    def bench(concurrency: int = 1, **terms: Any) -> Bench:
-        fd = Slots.create(tmp_path / "slots", 4)
-        made.append(Bench(Slots(fd, 4), clock, concurrency, Terms(**terms)))
-        os.close(fd)
-        return made[-1]
-
-    yield bench
-    for one in made:
-        one.close()
-
-
-def test_unknown_names_get_a_worker_each_and_wait_when_there_is_none(make: Any) -> None:
-    bench = make(2)
+def test_unknown_names_get_a_worker_each_and_wait_when_there_is_none(make_bench: Any) -> None:
+    bench = make_bench(2)
     bench.give("a", "b", "c")
     assert bench.server.forks == 2
     assert (bench.begin(0), bench.begin(1), bench.take(0)) == ("a", "b", None)
@@ -121,8 +27,8 @@ def test_unknown_names_get_a_worker_each_and_wait_when_there_is_none(make: Any) 
     assert bench.begin(0) == "c"
 
 
-def test_short_jobs_share_and_are_taken_back_from_behind_a_long_one(make: Any) -> None:
-    bench = make(2)
+def test_short_jobs_share_and_are_taken_back_from_behind_a_long_one(make_bench: Any) -> None:
+    bench = make_bench(2)
     bench.pool.durations.note("work", 0.0001)
     bench.give("a")
     bench.fork(0)
@@ -141,8 +47,8 @@ def test_short_jobs_share_and_are_taken_back_from_behind_a_long_one(make: Any) -
     assert set(bench.pool.crew.workers[1].given) == {"c", "d", "e"}
 
 
-def test_a_death_charges_what_was_begun_alone_and_a_result_wins(make: Any) -> None:
-    bench = make()
+def test_a_death_charges_what_was_begun_alone_and_a_result_wins(make_bench: Any) -> None:
+    bench = make_bench()
     bench.pool.durations.note("work", 0.0001)
     bench.give("a", "b", "c")
     bench.fork()
@@ -156,8 +62,8 @@ def test_a_death_charges_what_was_begun_alone_and_a_result_wins(make: Any) -> No
     assert bench.begin() == "c"
 
 
-def test_a_worker_that_read_a_job_and_did_not_begin_gives_it_back(make: Any) -> None:
-    bench = make()
+def test_a_worker_that_read_a_job_and_did_not_begin_gives_it_back(make_bench: Any) -> None:
+    bench = make_bench()
     bench.give("a")
     bench.fork()
     bench.take()
@@ -165,8 +71,8 @@ def test_a_worker_that_read_a_job_and_did_not_begin_gives_it_back(make: Any) -> 
     assert bench.settled == [("a", Outcome.RELEASED)]
 
 
-def test_the_kill_comes_kill_after_the_timeout(make: Any) -> None:
-    bench = make()
+def test_the_kill_comes_kill_after_the_timeout(make_bench: Any) -> None:
+    bench = make_bench()
     bench.give("a", timeout=2.0)
     bench.fork()
     bench.begin()
@@ -182,8 +88,8 @@ def test_the_kill_comes_kill_after_the_timeout(make: Any) -> None:
     assert bench.settled == [("a", Outcome.TIMEOUT)]
 
 
-def test_an_earlier_run_of_the_same_job_does_not_count(make: Any) -> None:
-    bench = make()
+def test_an_earlier_run_of_the_same_job_does_not_count(make_bench: Any) -> None:
+    bench = make_bench()
     bench.give("a", timeout=2.0)
     bench.fork()
     bench.begin()
@@ -198,8 +104,8 @@ def test_an_earlier_run_of_the_same_job_does_not_count(make: Any) -> None:
     assert bench.settled == [("a", Outcome.COMPLETED)]  # unread, so it is handed out again
 
 
-def test_a_cancel_before_the_worker_is_known_is_in_its_slot(make: Any) -> None:
-    bench = make()
+def test_a_cancel_before_the_worker_is_known_is_in_its_slot(make_bench: Any) -> None:
+    bench = make_bench()
     bench.give("a")
     bench.pool.cancel("a")
     assert bench.slots.to_stop(0) == "a"
@@ -211,8 +117,8 @@ def test_a_cancel_before_the_worker_is_known_is_in_its_slot(make: Any) -> None:
     assert bench.settled == [("a", Outcome.CANCELLED)]
 
 
-def test_workers_that_end_before_they_begin_are_not_started_in_a_loop(make: Any) -> None:
-    bench = make()
+def test_workers_that_end_before_they_begin_are_not_started_in_a_loop(make_bench: Any) -> None:
+    bench = make_bench()
     bench.give("a")
     for tries in range(1, 12):
         assert bench.server.forks == tries
@@ -229,8 +135,8 @@ def test_workers_that_end_before_they_begin_are_not_started_in_a_loop(make: Any)
     assert bench.settled == []
 
 
-def test_a_worker_that_cannot_be_forked_is_tried_again(make: Any) -> None:
-    bench = make()
+def test_a_worker_that_cannot_be_forked_is_tried_again(make_bench: Any) -> None:
+    bench = make_bench()
     bench.give("a")
     bench.pool.unforked(0)
     assert bench.server.forks == 1
@@ -240,8 +146,8 @@ def test_a_worker_that_cannot_be_forked_is_tried_again(make: Any) -> None:
     assert bench.settled == []
 
 
-def test_junk_from_a_worker_kills_it(make: Any) -> None:
-    bench = make()
+def test_junk_from_a_worker_kills_it(make_bench: Any) -> None:
+    bench = make_bench()
     bench.give("a")
     bench.fork()
     bench.begin()
@@ -253,8 +159,8 @@ def test_junk_from_a_worker_kills_it(make: Any) -> None:
     assert bench.settled == [("a", Outcome.CRASHED)]
 
 
-def test_a_worker_is_killed_as_soon_as_its_pid_is_known(make: Any) -> None:
-    bench = make()
+def test_a_worker_is_killed_as_soon_as_its_pid_is_known(make_bench: Any) -> None:
+    bench = make_bench()
     bench.give("a")
     bench.begin()
     bench.server.workers[0].sock.send(b"not a message")
@@ -264,8 +170,8 @@ def test_a_worker_is_killed_as_soon_as_its_pid_is_known(make: Any) -> None:
     assert bench.server.signals == [(100, signal.SIGKILL)]
 
 
-def test_idle_workers_leave_but_the_last(make: Any) -> None:
-    bench = make(3)
+def test_idle_workers_leave_but_the_last(make_bench: Any) -> None:
+    bench = make_bench(3)
     bench.give("a", "b", "c")
     for slot, job_id in enumerate("abc"):
         bench.fork(slot)
@@ -281,8 +187,8 @@ def test_idle_workers_leave_but_the_last(make: Any) -> None:
     assert not bench.pool.busy
 
 
-def test_a_stop_gives_back_what_has_not_begun_and_kills_the_rest(make: Any) -> None:
-    bench = make()
+def test_a_stop_gives_back_what_has_not_begun_and_kills_the_rest(make_bench: Any) -> None:
+    bench = make_bench()
     bench.pool.durations.note("work", 0.0001)
     bench.give("a", "b")
     bench.fork()
@@ -296,8 +202,8 @@ def test_a_stop_gives_back_what_has_not_begun_and_kills_the_rest(make: Any) -> N
     assert not bench.pool.busy
 
 
-def test_a_worker_runs_so_many_jobs_and_no_more(make: Any) -> None:
-    bench = make(max_jobs=2)
+def test_a_worker_runs_so_many_jobs_and_no_more(make_bench: Any) -> None:
+    bench = make_bench(max_jobs=2)
     bench.pool.durations.note("work", 0.0001)
     bench.give("a", "b", "c")
     bench.fork()
@@ -313,8 +219,8 @@ def test_a_worker_runs_so_many_jobs_and_no_more(make: Any) -> None:
     assert [outcome for _, outcome in bench.settled] == [Outcome.COMPLETED] * 2
 
 
-def test_what_is_taken_back_from_a_worker_does_not_count(make: Any) -> None:
-    bench = make(max_jobs=3)
+def test_what_is_taken_back_from_a_worker_does_not_count(make_bench: Any) -> None:
+    bench = make_bench(max_jobs=3)
     bench.pool.durations.note("work", 0.0001)
     bench.give("a", "b", "c")
     worker = bench.pool.crew.workers[0]
@@ -325,11 +231,11 @@ def test_what_is_taken_back_from_a_worker_does_not_count(make: Any) -> None:
 
 
 def test_a_worker_that_grew_gives_back_what_it_has_not_read(
-    make: Any, monkeypatch: pytest.MonkeyPatch
+    make_bench: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sizes = iter([100, 101])
     monkeypatch.setattr("jobctl.runtime.member.resident", lambda pid: next(sizes))
-    bench = make(max_rss=100)
+    bench = make_bench(max_rss=100)
     bench.pool.durations.note("work", 0.0001)
     bench.give("a", "b", "c")
     bench.fork()
@@ -344,8 +250,8 @@ def test_a_worker_that_grew_gives_back_what_it_has_not_read(
     assert bench.begin() == "c"
 
 
-def test_other_terms_hold_from_a_reload_on_for_what_runs_too(make: Any) -> None:
-    bench = make()
+def test_other_terms_hold_from_a_reload_on_for_what_runs_too(make_bench: Any) -> None:
+    bench = make_bench()
     bench.give("a", timeout=2.0)
     bench.fork()
     bench.begin()

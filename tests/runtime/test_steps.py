@@ -45,7 +45,7 @@ def test_what_a_death_makes_of_what_was_begun(
     killed: Outcome | None, status: int | None, outcome: Outcome, message: str | None
 ) -> None:
     news = None if status is None else Exited(7, status, 5000, NOON)
-    ending = judge.begun(killed, news, after(1))
+    ending = judge.ended(killed, news, after(1))
     assert (ending.outcome, ending.finished_at) == (outcome, after(1))
     assert message is None or (ending.error is not None and message in ending.error.message)
     assert outcome not in (Outcome.CRASHED, Outcome.TIMEOUT) or ending.max_rss == 5000
