@@ -128,6 +128,11 @@ decode_report = msgspec.msgpack.Decoder(Report).decode
 decode_to_server = msgspec.msgpack.Decoder(ToServer).decode
 decode_from_server = msgspec.msgpack.Decoder(FromServer).decode
 
+# As plain numbers: the enum's operators cost more than the call (per message).
+_CLOEXEC = int(socket.MSG_CMSG_CLOEXEC)
+#: A flag for `receive`: do not wait.
+DONT_WAIT = int(socket.MSG_DONTWAIT)
+
 
 def pair() -> tuple[socket.socket, socket.socket]:
     """Return the two ends of a channel."""
@@ -140,6 +145,7 @@ class Channel:
     def __init__(self, sock: socket.socket) -> None:
         self.sock = sock
         self._buffer = bytearray(_INLINE + 64)
+        self._buffers = [self._buffer]
         self._view = memoryview(self._buffer)
 
     def send(self, message: object, fds: tuple[int, ...] = ()) -> None:
@@ -167,10 +173,13 @@ class Channel:
 
         The bytes are good until the next call. Raises BlockingIOError if there is none.
         """
-        flags |= socket.MSG_CMSG_CLOEXEC
-        size, ancillary, _, _ = self.sock.recvmsg_into([self._buffer], 2 * _FD_SPACE, flags)
+        size, ancillary, _, _ = self.sock.recvmsg_into(
+            self._buffers, 2 * _FD_SPACE, flags | _CLOEXEC
+        )
         if size == 0:
             return None
+        if not ancillary:
+            return self._view[1:size], []
         fds = array.array("i")
         for level, kind, data in ancillary:
             if (level, kind) == (socket.SOL_SOCKET, socket.SCM_RIGHTS):

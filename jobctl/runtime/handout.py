@@ -73,18 +73,20 @@ class Handout:
         return self._send(worker, job, options, cost, place)
 
     def _worker_for(self, cost: float | None, max_jobs: int | None) -> PoolWorker | None:
-        usable = [worker for worker in self._crew if worker.usable]
         if self._crew.open:
-            for worker in usable:
-                if not worker.given:
+            for worker in self._crew:
+                if worker.usable and not worker.given:
                     return worker
             started = self._crew.start(max_jobs)
             if started is not None:
                 return started
         if cost is None:
             return None
-        busy = (worker for worker in usable if worker.given and not worker.sharing)
-        best = min(busy, key=lambda worker: worker.cost, default=None)
+        best = None
+        for worker in self._crew:  # this is done for each short job: no lists, no lambdas
+            if worker.given and not worker.sharing and worker.usable:
+                if best is None or worker.cost < best.cost:
+                    best = worker
         if best is None or best.cost + cost > IN_HAND * 2 or len(best.given) >= MOST * 2:
             return None
         return best

@@ -42,6 +42,7 @@ class InUse:
         self.settings = settings
         self.handlers: dict[str, dict[str, Any]] = {}
         self._asynchronous: frozenset[str] = frozenset()
+        self._resolved: dict[str, Options] = {}  # for jobs that say nothing themselves
         self._next_settings = settings
         self._reread = reread
         self._folder = folder
@@ -108,6 +109,15 @@ class InUse:
 
     def options(self, job: Job[Any]) -> Options:
         """Return what holds for a run of a job whose handler is known, or of a shell job."""
+        plain = job.timeout is None and job.max_retries is None and job.backoff is None
+        known = self._resolved.get(job.name) if plain else None
+        if known is None:
+            known = self._resolve(job)
+            if plain:
+                self._resolved[job.name] = known
+        return known
+
+    def _resolve(self, job: Job[Any]) -> Options:
         layers = (self.settings.limits.get(job.name, {}), self.handlers.get(job.name, {}))
         return resolve(job, *layers, default=self.settings.options)
 
@@ -118,6 +128,7 @@ class InUse:
 
     def _adopt(self, ready: Ready) -> None:
         self.handlers = handler_options(ready)
+        self._resolved.clear()
         self._asynchronous = frozenset(
             n for n, about in ready.handlers.items() if about["async"]
         )

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from jobctl.core.job import Job, Options, Outcome
-from jobctl.runtime.channel import Channel, Report, decode_report, decode_task, pair
+from jobctl.runtime.channel import DONT_WAIT, Channel, Report, decode_report, decode_task, pair
 from jobctl.runtime.plan import IN_HAND, MOST
 from jobctl.runtime.process import resident
 from jobctl.runtime.server import Server
@@ -192,7 +192,7 @@ class PoolWorker:
 
 def _next(channel: Channel) -> memoryview | bytes | None:
     try:
-        received = channel.receive(socket.MSG_DONTWAIT)
+        received = channel.receive(DONT_WAIT)
     except (BlockingIOError, ConnectionResetError):
         return None
     return None if received is None else received[0]

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import signal
-import socket
 from collections.abc import Callable
 from datetime import timedelta
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 from jobctl.core.job import Ending
-from jobctl.runtime.channel import STOP_SIGNAL, Report, Task
+from jobctl.runtime.channel import DONT_WAIT, STOP_SIGNAL, Report, Task
 from jobctl.runtime.context import decode_task
 from jobctl.runtime.describe import Ended, raised, too_long
 from jobctl.runtime.handlers import handler_of
@@ -101,7 +100,7 @@ class Shift:
     def _read(self) -> None:
         while not self._closing:
             try:
-                received = self._worker.channel.receive(socket.MSG_DONTWAIT)
+                received = self._worker.channel.receive(DONT_WAIT)
             except BlockingIOError:
                 return
             task = None if received is None else decode_task(received[0])
