@@ -11,8 +11,11 @@ from typing import NamedTuple
 
 import pytest
 
+from jobctl import bootstrap
 from jobctl.cli import app, render
 from jobctl.clock import SystemClock
+from jobctl.config import Config
+from jobctl.core.store import Store
 from jobctl.stores.directory.store import DirectoryStore
 from tests.helpers import FakeClock
 
@@ -65,7 +68,17 @@ def isolation(
     time.tzset()
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(SystemClock, "now", lambda self: clock.time)
+    opened: list[Store] = []
+
+    def open_store(config: Config) -> Store:
+        opened.append(original(config))
+        return opened[-1]
+
+    original = bootstrap.open_store
+    monkeypatch.setattr(bootstrap, "open_store", open_store)
     yield
+    for one in opened:
+        one.close()  # the end of a process does it otherwise
     monkeypatch.undo()
     time.tzset()
 
