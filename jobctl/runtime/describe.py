@@ -34,17 +34,16 @@ def describe(err: BaseException) -> JobError:
     frames = err.__traceback__
     while frames is not None and frames.tb_frame.f_code.co_filename.startswith(_OWN_FOLDER):
         frames = frames.tb_next  # begin where the handler's own code begins
-    if frames is None:
-        lines = "".join(traceback.format_exception_only(err))
-    else:
-        lines = "".join(traceback.format_exception(type(err), err, frames))
-    if len(lines) > _TRACEBACK_LENGTH:
-        lines = f"[…]\n{lines[-_TRACEBACK_LENGTH:]}"
+    lines = None  # of no use to anybody if none of it is the handler's
+    if frames is not None:
+        lines = text("".join(traceback.format_exception(type(err), err, frames)))
+        if len(lines) > _TRACEBACK_LENGTH:
+            lines = f"[…]\n{lines[-_TRACEBACK_LENGTH:]}"
     kind = type(err)
     module = str(kind.__module__)
     own = module == "builtins" or module.startswith("jobctl.")
     name = kind.__qualname__ if own else f"{module}.{kind.__qualname__}"
-    return JobError(name, text(err)[:_MESSAGE_LENGTH], text(lines))
+    return JobError(name, text(err)[:_MESSAGE_LENGTH], lines)
 
 
 def text(value: object) -> str:
