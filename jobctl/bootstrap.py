@@ -13,7 +13,7 @@ from jobctl import config as configuration
 from jobctl.clock import SystemClock
 from jobctl.config import Config, Fault
 from jobctl.core.job import FINISHED, Options
-from jobctl.errors import ConfigError, InvalidJob, StoreError
+from jobctl.errors import ConfigError, HandlerError, InvalidJob, StoreError
 from jobctl.services.queue import QueueService
 
 if TYPE_CHECKING:
@@ -25,12 +25,12 @@ if TYPE_CHECKING:
 _LAST_WORDS = 10.0
 
 
-def open_config(config: str | None, store: str | None) -> Config:
+def open_config(config: str | None, store: str | None, *, deep: bool = False) -> Config:
     """Find and read the configuration; the arguments are what --config and --store say.
 
-    Raises ConfigError with every fault.
+    With `deep` the schedules are read too. Raises ConfigError with every fault.
     """
-    return configuration.load(config, store)
+    return configuration.load(config, store, deep=deep)
 
 
 def with_flags(
@@ -116,7 +116,7 @@ def run_daemon(
 
 
 def _settings(config: Config, processes: Sequence[str], *, stop_on_eof: bool) -> Settings:
-    from jobctl.runtime.settings import Settings, Terms
+    from jobctl.runtime.settings import Chores, Settings, Terms
 
     run = config.run
     return Settings(
@@ -140,7 +140,21 @@ def _settings(config: Config, processes: Sequence[str], *, stop_on_eof: bool) ->
         ),
         max_result=run.max_result,
         stop_on_eof=stop_on_eof,
+        chores=Chores(
+            schedules=config.declared,
+            place=lambda name: _job_place(config, name),
+            watched=lambda: configuration.watched(config),
+        ),
     )
+
+
+def _job_place(config: Config, name: str) -> str:
+    return str(_job_fault(config, name, ""))
+
+
+def _job_fault(config: Config, name: str, message: str) -> Fault:
+    file, line = configuration.place(config, name, "job")
+    return Fault(file, line, f"schedules.{name}.job", message)
 
 
 def check_config(config: str | None, store: str | None) -> list[Fault]:
@@ -148,20 +162,28 @@ def check_config(config: str | None, store: str | None) -> list[Fault]:
     faults = configuration.check(config)
     if faults:
         return faults
-    found = open_config(config, store)
-    message = check_handlers(found)
-    if message is not None:
-        return [Fault(str(found.file or ""), None, "run.handlers", message)]
-    return []
+    found = open_config(config, store, deep=True)
+    try:
+        known = import_handlers(found) if found.run.handlers else {}
+    except HandlerError as err:
+        return [Fault(str(found.file or ""), None, "run.handlers", str(err))]
+    from jobctl.runtime.start import no_handler
+
+    return [
+        _job_fault(found, name, no_handler(schedule.job, known))
+        for name, schedule in found.declared.items()
+        if schedule.job not in known
+    ]
 
 
-def check_handlers(config: Config) -> str | None:
-    """Import the handlers in a process of their own; return what went wrong, or None."""
-    if not config.run.handlers:
-        return None
-    from jobctl.runtime.check import import_problem
+def import_handlers(config: Config) -> dict[str, Any]:
+    """Import the handlers in a process of their own, and return them by name.
 
-    return import_problem(_settings(config, (), stop_on_eof=False).setup, os.environ)
+    Raises HandlerError.
+    """
+    from jobctl.runtime.check import import_all
+
+    return import_all(_settings(config, (), stop_on_eof=False).setup, os.environ).handlers
 
 
 def known_handlers(config: Config) -> dict[str, Any] | None:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from jobctl.core.retry import RetryPolicy
 from jobctl.core.text import clean
+
+if TYPE_CHECKING:
+    from jobctl.core.schedule import Schedule
 
 #: Where a value stands: the names of the tables around it, and its own.
 Key = tuple[str, ...]
@@ -73,7 +76,9 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     `drop_ins` is the folder whose *.toml files hold more schedules; it need not exist.
 
     `limits` has a mapping of options for a job's name: `rate` is (jobs, seconds), durations
-    are seconds. `schedules`, `alerts` and `dashboard` hold only what was written.
+    are seconds. `schedules`, `alerts` and `dashboard` hold only what was written, `homes`
+    has the file of each schedule, and `declared` what the schedules come to, for those who
+    asked for it.
     """
 
     file: Path | None
@@ -85,5 +90,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     limits: dict[str, dict[str, Any]] = {}
     redact: tuple[str, ...] = ()
     schedules: dict[str, dict[str, Any]] = {}
+    homes: dict[str, Path] = {}
+    declared: dict[str, Schedule] = {}
     alerts: dict[str, Any] = {}
     dashboard: dict[str, Any] = {}

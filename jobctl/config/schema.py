@@ -9,21 +9,12 @@ from jobctl.config import kinds
 from jobctl.config.kinds import Kind, choice, duration, named, one, table, whole
 from jobctl.core import options
 from jobctl.core.data import plain, show
-from jobctl.core.intake import MAX_DATA, check_name
-
-#: A schedule's ticks become ids, NAME@2026-11-24T03:00:00Z, of at most 128 characters.
-LONGEST_SCHEDULE = 100
+from jobctl.core.intake import MAX_DATA, check_name, check_schedule_name
 
 
 def _job_name(value: Any) -> str:
     check_name(value)
     return str(value)
-
-
-def _schedule_name(name: str) -> None:
-    check_name(name)
-    if len(name) > LONGEST_SCHEDULE:
-        raise ValueError(f"the name has {len(name)} characters: use {LONGEST_SCHEDULE} at most")
 
 
 def _modules(value: Any) -> tuple[str, ...]:
@@ -135,7 +126,7 @@ _schedules = named(
         },
         _due_and_job,
     ),
-    _schedule_name,
+    check_schedule_name,
 )
 
 _action = table(

@@ -7,8 +7,7 @@ from jobctl.config.model import Config
 
 def shortfalls(config: Config) -> list[str]:
     """Return a sentence for each setting that this version does not act on."""
-    tables = [table for table in ("schedules", "alerts") if getattr(config, table)]
-    said = [f"[{name}] is checked, but this version does not act on it yet" for name in tables]
+    said = []
     if config.run.async_concurrency > 1:
         said.append("[run] async_concurrency: this version runs one async job per worker")
     return said

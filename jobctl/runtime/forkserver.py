@@ -19,7 +19,7 @@ import msgspec
 
 from jobctl.clock import SystemClock
 from jobctl.errors import HandlerError
-from jobctl.runtime import handlers
+from jobctl.runtime import declaring, handlers
 from jobctl.runtime.channel import (
     Broken,
     Channel,
@@ -86,7 +86,7 @@ class ForkServer:
         self._setup = setup
         try:
             load(setup)
-            described = handlers.describe()
+            described, schedules = handlers.describe(), declaring.declared()
             if any(about["async"] for about in described.values()):
                 import asyncio  # noqa: F401 - once here, not 50 ms in each worker
         except HandlerError as err:
@@ -95,7 +95,7 @@ class ForkServer:
         # A thread that the import left running does not exist in a forked child, but the
         # locks that it held do: then each worker imports for itself.
         self._fresh = len(os.listdir("/proc/self/task")) > 1
-        self._control.send(Ready(described, self._fresh))
+        self._control.send(Ready(described, self._fresh, schedules))
 
     def _fork(self, slot: int, fd: int) -> None:
         parent = os.getpid()

@@ -42,6 +42,7 @@ __all__ = [
     "find",
     "handler",
     "load",
+    "name_of",
     "names",
     "process",
     "register_process",
@@ -134,6 +135,12 @@ def find(name: str) -> Handler | None:
 def names() -> list[str]:
     """Return the names that have a handler, in alphabetical order."""
     return sorted(_handlers)
+
+
+def name_of(function: Function) -> str | None:
+    """Return the name that a function is registered for, None if it is no handler."""
+    found = (name for name, known in _handlers.items() if _same(known.function, function))
+    return next(found, None)
 
 
 def process(name: str, function: Function) -> str:

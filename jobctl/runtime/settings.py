@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from jobctl.core.job import Options
 from jobctl.runtime.channel import Setup
+
+if TYPE_CHECKING:
+    from jobctl.core.schedule import Schedule
 
 
 class Terms(msgspec.Struct, frozen=True):
@@ -21,6 +25,22 @@ class Terms(msgspec.Struct, frozen=True):
     kill_after: float = 5.0
     max_jobs: int | None = None
     max_rss: int | None = None
+
+
+def _nowhere(name: str) -> str:
+    return f"schedules.{name}"
+
+
+class Chores(msgspec.Struct, frozen=True):
+    """What a daemon does by the clock: the schedules that the configuration declares.
+
+    `place` says where one of them is written, `watched` gives the files whose change may
+    change them.
+    """
+
+    schedules: Mapping[str, Schedule] = {}
+    place: Callable[[str], str] = _nowhere
+    watched: Callable[[], list[Path]] = list
 
 
 class Settings(msgspec.Struct, frozen=True):
@@ -37,6 +57,7 @@ class Settings(msgspec.Struct, frozen=True):
     terms: Terms = Terms()
     max_result: int = 1 << 20
     stop_on_eof: bool = False
+    chores: Chores = Chores()
 
     @property
     def setup(self) -> Setup:

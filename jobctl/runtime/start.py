@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -11,9 +12,12 @@ import msgspec
 from jobctl.core.job import Options, Outcome
 from jobctl.core.retry import RetryPolicy
 from jobctl.core.store import Store
+from jobctl.core.text import nearest
+from jobctl.errors import ConfigError
 from jobctl.runtime.channel import Ready
 from jobctl.runtime.keeper import recover
 from jobctl.runtime.log import Log
+from jobctl.runtime.settings import Chores
 from jobctl.services.known import write_handlers
 
 
@@ -32,7 +36,7 @@ def _options(said: dict[str, Any]) -> dict[str, Any]:
 def tell_handlers(ready: Ready, folder: Path, log: Log) -> None:
     """Write handlers.json, and warn of what the import left behind."""
     try:
-        write_handlers(ready.handlers, folder)
+        write_handlers(ready.handlers, folder, ready.schedules)
     except OSError as err:
         log.warning(f"handlers.json was not written: {err}")
     if ready.fresh:
@@ -44,6 +48,27 @@ def tell_handlers(ready: Ready, folder: Path, log: Log) -> None:
         log.warning(
             "no handlers are configured, so jobs wait: set [run] handlers, or --handlers"
         )
+
+
+def check_schedules(chores: Chores, handlers: Iterable[str]) -> None:
+    """Raise ConfigError, a line each, for schedules of jobs that no handler runs."""
+    known = set(handlers)
+    lines = [
+        f"{chores.place(name)}: {no_handler(schedule.job, known)}"
+        for name, schedule in chores.schedules.items()
+        if schedule.job not in known
+    ]
+    if lines:
+        raise ConfigError("\n".join(lines))
+
+
+def no_handler(job: str, known: Iterable[str]) -> str:
+    """Return what is wrong with a job that none of the known handlers runs."""
+    names = sorted(known)
+    right = nearest(job, names)
+    if right:
+        return f"no handler is called {job}: did you mean {right}?"
+    return f"no handler is called {job}: there are {', '.join(names[:20]) or 'none'}"
 
 
 def recover_all(

@@ -12,7 +12,7 @@ from jobctl.core import job as transitions
 from jobctl.core.data import show
 from jobctl.core.intake import MAX_DATA, new_job, own_id, parse_time
 from jobctl.core.job import FINISHED, Status
-from jobctl.core.store import AnyJob, Stats, Store
+from jobctl.core.store import AnyJob, Stats, Store, Transaction
 from jobctl.core.text import nearest
 from jobctl.errors import InvalidJob, NotFound, StaleJob
 from jobctl.services.adding import NO_OPTIONS, Added, Spec, Wanted, parts, put, put_all
@@ -126,7 +126,15 @@ class QueueService:
 
         Raises NotFound or WrongStatus.
         """
-        return self._change(job_id, transitions.retry)
+        now = self._clock.now()
+
+        def also(tx: Transaction, job: AnyJob) -> None:
+            if job.schedule is not None:  # its next tick finds it unfinished
+                from jobctl.services.ticking import reopen
+
+                reopen(tx, job.schedule, job.id, now)
+
+        return self._change(job_id, transitions.retry, also)
 
     def cancel(self, job_id: str) -> AnyJob:
         """Cancel a pending job, or ask the daemon to end a running one; return the job.
@@ -196,12 +204,18 @@ class QueueService:
         except InvalidJob as err:
             raise InvalidJob(f"{place}{err}") from None
 
-    def _change(self, job_id: str, transition: Callable[[AnyJob], AnyJob]) -> AnyJob:
+    def _change(
+        self,
+        job_id: str,
+        transition: Callable[[AnyJob], AnyJob],
+        also: Callable[[Transaction, AnyJob], None] = lambda tx, job: None,
+    ) -> AnyJob:
         with self._store.transaction() as tx:
             job = _required(tx.get(job_id), job_id)
             changed = transition(job)
             if changed is not job:
                 tx.save(changed)
+                also(tx, changed)
         self._store.wake()
         return changed
 
