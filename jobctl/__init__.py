@@ -38,11 +38,13 @@ if TYPE_CHECKING:
     from jobctl.runtime.declaring import schedule
     from jobctl.runtime.handlers import handler
     from jobctl.runtime.interrupts import JobCancelled, JobTimeout
+    from jobctl.scheduler import Scheduler
 
 __version__ = "0.1.0"
 
 _HOMES = {
     "api": ("Queue", "AsyncQueue"),
+    "scheduler": ("Scheduler",),
     "core.job": ("Job", "Status", "Outcome", "Attempt"),
     "core.options": ("JobOptions",),
     "core.retry": ("Retry", "Fail", "Snooze", "RetryPolicy"),
@@ -96,6 +98,7 @@ __all__ = [
     "RetryPolicy",
     "Schedule",
     "ScheduleOptions",
+    "Scheduler",
     "Snooze",
     "StaleJob",
     "Stats",

@@ -53,7 +53,7 @@ def add_one(here: Session, wanted: Wanted, until: Until, *, as_json: bool) -> in
         render.note(
             f"job {added.id} is there already ({added.job.status}): it was kept as it is"
         )
-    _note_unknown(here, [added.job.name])
+    note_unknown(here, [added.job.name])
     if as_json:
         render.json({"id": added.id})
     else:
@@ -70,7 +70,7 @@ def add_file(here: Session, path: str, wanted: Wanted, until: Until, *, as_json:
     specs = jsonlines.read(path, here.queue.check)
     if not specs:
         render.note("there are no jobs in it: nothing was added")
-    _note_unknown(here, (spec["name"] for spec in specs))
+    note_unknown(here, (spec["name"] for spec in specs))
     ids: list[str] = []
     try:
         with render.progress("adding", len(specs)) as advance:
@@ -116,7 +116,8 @@ def _refuse_beside_file(wanted: Wanted) -> None:
         )
 
 
-def _note_unknown(here: Session, names: Iterable[str]) -> None:
+def note_unknown(here: Session, names: Iterable[str]) -> None:
+    """Say on stderr which of the names no handler is known for."""
     from jobctl import bootstrap
 
     known = bootstrap.known_handlers(here.config)

@@ -150,18 +150,18 @@ def deadline(schedule: Schedule, standing: Standing) -> datetime | None:
         return None
 
 
-def shown(
-    schedule: Schedule, standing: Standing, now: datetime, source: str | None = None
-) -> Schedule:
+def shown(schedule: Schedule, standing: Standing, now: datetime) -> Schedule:
     """Return the schedule with how it stands filled in."""
     on = standing.enabled(schedule)
     last = standing.last_tick
+    handled = standing.handled or now
+    if (handled - now).total_seconds() > AHEAD:
+        handled = now
     return msgspec.structs.replace(
         schedule,
         enabled=on,
-        next_run=next_tick(schedule, max(now, standing.handled or now)) if on else None,
+        next_run=next_tick(schedule, max(now, handled)) if on else None,
         last_run=standing.last_run,
         last_outcome=None if last is None else str(last.outcome),
         run_count=standing.run_count,
-        source=source,
     )

@@ -69,6 +69,27 @@ def declare(
     _wanted.append(_Wanted(None, job, name, cron, every, options, source))
 
 
+def importing() -> bool:
+    """Return whether this process imports handlers: then a schedule is declared."""
+    return "JOBCTL_IMPORTING" in os.environ
+
+
+def job_of(name: str, handler: Function | str) -> str:
+    """Return the name of the jobs that a schedule makes: its handler's, or its own.
+
+    A function that is no handler becomes one. Raises HandlerError if workers cannot import
+    it.
+    """
+    if isinstance(handler, str):
+        return handler
+    check_callable(handler)
+    known = handlers.name_of(handler)
+    if known is None:
+        handlers.process(name, handler)
+        return name
+    return known
+
+
 def declared() -> list[dict[str, Any]]:
     """Return all schedules that were declared, ready to be written as JSON.
 

@@ -84,6 +84,8 @@ class Handler(msgspec.Struct, frozen=True):
 
 
 _handlers: dict[str, Handler] = {}
+#: Where workers find the functions that `process` registered, by the name of the job.
+places: dict[str, str] = {}
 
 
 @overload
@@ -153,6 +155,7 @@ def process(name: str, function: Function) -> str:
     check_callable(function)
     place = place_of(function)
     _register(name, function, {})
+    places[name] = place
     return place
 
 

@@ -12,10 +12,11 @@ from datetime import datetime
 
 import msgspec
 
+from jobctl.core.note import SCHEDULE
 from jobctl.core.schedule import Schedule
 from jobctl.core.store import Store
 from jobctl.runtime.log import Log
-from jobctl.services.ticking import Presence, Ticked, look, tick
+from jobctl.services.ticking import Presence, Ticked, gone, look, tick
 
 #: Schedules that are looked at in one transaction: as they are taken up, as they are due.
 SEEN, DUE = 500, 200
@@ -32,6 +33,7 @@ class Ticker:
         self._unseen: dict[str, None] = {}
         self._next: dict[str, datetime] = {}
         self._heap: list[tuple[datetime, str]] = []
+        self._gone: set[str] | None = None  # None: those of earlier daemons are not known
 
     def use(self, schedules: Mapping[str, Schedule]) -> None:
         """Have these instead; those that are new or edited are looked at in the next step."""
@@ -39,6 +41,8 @@ class Ticker:
         for name in before.keys() - schedules.keys():
             self._next.pop(name, None)
             self._unseen.pop(name, None)
+            if self._gone is not None:
+                self._gone.add(name)
         for name, schedule in schedules.items():
             if before.get(name) != schedule:
                 self._unseen[name] = None
@@ -49,11 +53,12 @@ class Ticker:
 
     def due(self, now: datetime) -> bool:
         """Return whether there is something to do."""
-        return bool(self._unseen) or bool(self._heap and self._heap[0][0] <= now)
+        planned = bool(self._heap and self._heap[0][0] <= now)
+        return planned or bool(self._unseen) or self._gone is None or bool(self._gone)
 
     def wait(self, now: datetime) -> float | None:
         """Return after how many seconds there is something to do, None if never."""
-        if self._unseen:
+        if self._unseen or self._gone is None or self._gone:
             return 0.0
         return max(0.0, (self._heap[0][0] - now).total_seconds()) if self._heap else None
 
@@ -64,6 +69,9 @@ class Ticker:
         """
         # A clock that went back was never before the daemon's start.
         self._up_since = min(self._up_since, now)
+        if self._gone is None or self._gone:
+            self._forget_gone(store, now)
+            return []
         if self._unseen:
             return self._take_up(store, now)
         due = self._take_due(now)
@@ -94,6 +102,17 @@ class Ticker:
             del self._unseen[one.schedule.name]
             self._plan(one)
         return done
+
+    def _forget_gone(self, store: Store, now: datetime) -> None:
+        names = self._gone
+        if names is None:
+            names = {note.key for note in store.notes(SCHEDULE) if note.value.get("on", True)}
+        missing = sorted(names - self.schedules.keys())[:SEEN]
+        if missing:
+            with store.transaction() as tx:
+                for name in missing:
+                    gone(tx, name, now)
+        self._gone = names - self.schedules.keys() - set(missing)
 
     def _take_due(self, now: datetime) -> dict[str, datetime]:
         due: dict[str, datetime] = {}

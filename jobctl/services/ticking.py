@@ -9,11 +9,11 @@ import msgspec
 
 from jobctl.core import job as transitions
 from jobctl.core.due import Action, Due, Firing, Missed, due, overlap
+from jobctl.core.intake import random_id
 from jobctl.core.job import Job
 from jobctl.core.note import SCHEDULE, TICK
 from jobctl.core.schedule import CatchUp, Overlap, Schedule, delay, next_tick, tick_id
 from jobctl.core.standing import (
-    OPEN,
     Standing,
     Tick,
     TickOutcome,
@@ -173,15 +173,21 @@ def _cancel(tx: Transaction, jobs: Sequence[AnyJob], now: datetime) -> None:
 
 def _job(schedule: Schedule, firing: Firing, now: datetime, *, queued: bool) -> AnyJob:
     due_at = firing.at + timedelta(seconds=delay(schedule, firing.at))
+    return msgspec.structs.replace(
+        _made(schedule, tick_id(schedule.name, firing.at), now),
+        run_at=due_at if due_at > now else None,
+        concurrency_key=f"schedule:{schedule.name}" if queued else None,
+    )
+
+
+def _made(schedule: Schedule, job_id: str, now: datetime) -> AnyJob:
     return Job(
-        id=tick_id(schedule.name, firing.at),
+        id=job_id,
         name=schedule.job,
         data=schedule.data,
         created_at=now,
         priority=schedule.priority,
         max_retries=schedule.max_retries,
-        run_at=due_at if due_at > now else None,
-        concurrency_key=f"schedule:{schedule.name}" if queued else None,
         schedule=schedule.name,
     )
 
@@ -222,6 +228,18 @@ def _absence(run: Missed, standing: Standing, now: datetime, presence: Presence)
     return f"the daemon came to it {length} too late: it was held up, or the machine slept"
 
 
+def trigger(tx: Transaction, schedule: Schedule, now: datetime) -> AnyJob:
+    """Make a job of a schedule at once, whatever else is unfinished, and return it."""
+    job = _made(schedule, random_id(), now)
+    tx.add((job,))
+    old = standing_of(tx.note(SCHEDULE, schedule.name))
+    new = msgspec.structs.replace(
+        remembered(old, job.id), last_run=now, run_count=old.run_count + 1
+    )
+    tx.put(note_of(schedule.name, new, now))
+    return job
+
+
 def finished(tx: Transaction, name: str, at: datetime, now: datetime) -> Standing | None:
     """Take note of a success of a schedule; return how it stood before, None if unknown."""
     note = tx.note(SCHEDULE, name)
@@ -241,4 +259,11 @@ def reopen(tx: Transaction, name: str, job_id: str, now: datetime) -> None:
         tx.put(note_of(name, remembered(standing_of(note), job_id), now))
 
 
-__all__ = ["OPEN", "Presence", "Ticked", "finished", "look", "reopen", "tick"]
+def gone(tx: Transaction, name: str, now: datetime) -> None:
+    """Take note that a schedule is declared no longer: one that comes back owes nothing."""
+    note = tx.note(SCHEDULE, name)
+    if note is not None:
+        old = standing_of(note)
+        if old.on or old.overdue is not None:
+            off = msgspec.structs.replace(old, on=False, overdue=None)
+            tx.put(note_of(name, off, now))
