@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,13 +12,14 @@ import msgspec
 from jobctl import config as configuration
 from jobctl.clock import SystemClock
 from jobctl.config import Config, Fault
-from jobctl.core.job import FINISHED, Options
+from jobctl.core.job import FINISHED, Options, Status
 from jobctl.errors import ConfigError, HandlerError, InvalidJob, StoreError
 from jobctl.services.queue import QueueService
 
 if TYPE_CHECKING:
+    from jobctl.core.schedule import Schedule
     from jobctl.core.store import Store
-    from jobctl.runtime.settings import Settings
+    from jobctl.runtime.settings import Alerting, Settings
     from jobctl.services.health import Health
 
 #: Seconds that a stop may take after the last worker was killed: results are written.
@@ -69,11 +70,26 @@ def open_store(config: Config) -> Store:
 
 def open_queue(config: Config) -> QueueService:
     """Return the services of the queue, on its store."""
+    return _queue_on(open_store(config), config)
+
+
+def _queue_on(store: Store, config: Config) -> QueueService:
     kept = {status: config.retention.get(status.value) for status in FINISHED}
-    retention = {status: seconds for status, seconds in kept.items() if seconds is not None}
     return QueueService(
-        open_store(config), SystemClock(), max_data=config.run.max_data, retention=retention
+        store,
+        SystemClock(),
+        max_data=config.run.max_data,
+        retention={status: age for status, age in kept.items() if age is not None},
+        keep_newest={Status(name): count for name, count in config.keep_newest.items()},
+        names=lambda: _names(config),
+        keep_ticks=config.retention.get("ticks"),
     )
+
+
+def _names(config: Config) -> set[str]:
+    """Return the names of jobs that are known: of handlers, limits and schedules."""
+    scheduled = {table["job"] for table in config.schedules.values()}
+    return {*(known_handlers(config) or ()), *config.limits, *scheduled}
 
 
 def run_daemon(
@@ -105,7 +121,10 @@ def run_daemon(
 
         def settings() -> Settings:
             now = config if reread is None else reread()
-            return _settings(now, processes, stop_on_eof=stop_on_eof)
+            made = _settings(now, processes, stop_on_eof=stop_on_eof)
+            cleaner = _queue_on(store, now).retain
+            chores = msgspec.structs.replace(made.chores, cleaner=cleaner)
+            return msgspec.structs.replace(made, chores=chores)
 
         Daemon(store, settings(), clock, log, settings).run(burst=burst, standby=standby)
     except KeyboardInterrupt:
@@ -142,19 +161,28 @@ def _settings(config: Config, processes: Sequence[str], *, stop_on_eof: bool) ->
         stop_on_eof=stop_on_eof,
         chores=Chores(
             schedules=config.declared,
-            place=lambda name: _job_place(config, name),
+            place=lambda *key: _said_at(config, *key),
             watched=lambda: configuration.watched(config),
+            alerting=_alerting(config),
         ),
     )
 
 
-def _job_place(config: Config, name: str) -> str:
-    return str(_job_fault(config, name, ""))
+def _alerting(config: Config) -> Alerting:
+    from jobctl.runtime.settings import Action, Alerting
+
+    said = dict(config.alerts)
+    kinds = {key.removeprefix("on_"): said.pop(key) for key in list(said) if key[:3] == "on_"}
+    return Alerting(actions={kind: Action(**one) for kind, one in kinds.items()}, **said)
 
 
-def _job_fault(config: Config, name: str, message: str) -> Fault:
-    file, line = configuration.place(config, name, "job")
-    return Fault(file, line, f"schedules.{name}.job", message)
+def _said_at(config: Config, *key: str) -> str:
+    return str(_fault(config, key, ""))
+
+
+def _fault(config: Config, key: tuple[str, ...], message: str) -> Fault:
+    file, line = configuration.place(config, *key)
+    return Fault(file, line, ".".join(key), message)
 
 
 def check_config(config: str | None, store: str | None) -> list[Fault]:
@@ -167,13 +195,10 @@ def check_config(config: str | None, store: str | None) -> list[Fault]:
         known = import_handlers(found) if found.run.handlers else {}
     except HandlerError as err:
         return [Fault(str(found.file or ""), None, "run.handlers", str(err))]
-    from jobctl.runtime.start import no_handler
+    from jobctl.runtime.start import unknown_jobs
 
-    return [
-        _job_fault(found, name, no_handler(schedule.job, known))
-        for name, schedule in found.declared.items()
-        if schedule.job not in known
-    ]
+    chores = _settings(found, (), stop_on_eof=False).chores
+    return [_fault(found, key, message) for key, message in unknown_jobs(chores, known)]
 
 
 def import_handlers(config: Config) -> dict[str, Any]:
@@ -193,8 +218,10 @@ def known_handlers(config: Config) -> dict[str, Any] | None:
     return read_handlers(Path(config.store))
 
 
-def check_health(config: Config, max_wait: str) -> Health:
+def check_health(config: Config, max_wait: str, schedules: Collection[Schedule] = ()) -> Health:
     """Say whether jobs are being run; one may be due for `max_wait` (a duration).
+
+    Of the `schedules` none may be overdue.
 
     Raises InvalidJob for one that is none. A store that cannot be opened is a finding.
     """
@@ -218,7 +245,7 @@ def check_health(config: Config, max_wait: str) -> Health:
     except StoreError as err:
         return Health.of(Check("store", False, str(err)))
     try:
-        return examine(store, clock.now(), max_wait=longest)
+        return examine(store, clock.now(), max_wait=longest, schedules=schedules)
     finally:
         store.close()
 

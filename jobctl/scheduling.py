@@ -34,6 +34,11 @@ def declared(config: Config) -> dict[str, Schedule]:
     return {**in_code(config), **written}
 
 
+def known(config: Config) -> dict[str, Schedule]:
+    """Return all schedules; where those in files stand is not looked for."""
+    return {**in_code(config), **config.declared}
+
+
 def in_code(config: Config) -> dict[str, Schedule]:
     """Return the schedules that the handlers of the last daemon declare."""
     found = {}
@@ -89,5 +94,5 @@ def remove(config: Config, scheduler: SchedulerService, name: str) -> None:
 def _refuse_hand_written(config: Config, name: str) -> None:
     home = config.homes.get(name)
     if home is not None and not dropins.is_ours(home, config.drop_ins, name):
-        file, line = configuration.place(config, name)
+        file, line = configuration.place(config, "schedules", name)
         raise Conflict(f"schedule {name} is written by hand, {file}:{line}: edit it there")

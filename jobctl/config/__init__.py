@@ -75,7 +75,8 @@ def load(
         store=find.find_store(store, environ, cwd, file, tables.get("store", {})),
         drop_ins=drop_ins,
         run=Run(**tables.get("run", {})),
-        retention={**RETENTION, **tables.get("retention", {})},
+        retention={**RETENTION, **_ages(tables.get("retention", {}))},
+        keep_newest=_counts(tables.get("retention", {})),
         limits=tables.get("limits", {}),
         redact=tables.get("redact", {}).get("keys", ()),
         schedules=tables.get("schedules", {}),
@@ -98,12 +99,12 @@ def check(
     return _read(file, _drop_ins(file, environ), environ).faults
 
 
-def place(config: Config, name: str, *keys: str) -> tuple[str, int | None]:
-    """Return the file and the line of a schedule, or of one of its keys."""
+def place(config: Config, *key: str) -> tuple[str, int | None]:
+    """Return the file and the line of a key: of a schedule in whichever file it stands."""
     from jobctl.config.source import Source
 
-    path = config.homes[name]
-    return str(path), Source(path).line(("schedules", name, *keys))
+    path = config.homes.get(key[1], config.file) if key[0] == "schedules" else config.file
+    return ("", None) if path is None else (str(path), Source(path).line(key))
 
 
 def places(config: Config) -> dict[str, str]:
@@ -129,6 +130,19 @@ def drop_in_files(folder: Path) -> list[Path]:
         return sorted(path for path in folder.iterdir() if _is_drop_in(path))
     except FileNotFoundError:
         return []
+
+
+def _ages(retention: Mapping[str, Any]) -> dict[str, float | None]:
+    """Return the ages that a table says; one with a count alone lets that decide."""
+    return {
+        key: item.get("age") if isinstance(item, dict) else item
+        for key, item in retention.items()
+    }
+
+
+def _counts(retention: Mapping[str, Any]) -> dict[str, int]:
+    tables = {key: item for key, item in retention.items() if isinstance(item, dict)}
+    return {key: item["count"] for key, item in tables.items() if "count" in item}
 
 
 def _surroundings(

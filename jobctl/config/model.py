@@ -75,10 +75,11 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     the current one. `store` is the absolute path of a directory, or a postgresql:// URL.
     `drop_ins` is the folder whose *.toml files hold more schedules; it need not exist.
 
-    `limits` has a mapping of options for a job's name: `rate` is (jobs, seconds), durations
-    are seconds. `schedules`, `alerts` and `dashboard` hold only what was written, `homes`
-    has the file of each schedule, and `declared` what the schedules come to, for those who
-    asked for it.
+    `retention` has the ages by status, and `keep_newest` how many of a name are kept at
+    most. `limits` has a mapping of options for a job's name: `rate` is (jobs, seconds),
+    durations are seconds. `schedules`, `alerts` and `dashboard` hold only what was written,
+    `homes` has the file of each schedule, and `declared` what the schedules come to, for
+    those who asked for it.
     """
 
     file: Path | None
@@ -87,6 +88,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     drop_ins: Path
     run: Run = Run()
     retention: dict[str, float | None] = msgspec.field(default_factory=RETENTION.copy)
+    keep_newest: dict[str, int] = {}
     limits: dict[str, dict[str, Any]] = {}
     redact: tuple[str, ...] = ()
     schedules: dict[str, dict[str, Any]] = {}

@@ -133,7 +133,7 @@ def seen(schedule: Schedule, standing: Standing, now: datetime) -> Standing:
         timing=schedule.timing,
         on=on,
         since=since,
-        overdue=standing.overdue if on else None,
+        overdue=standing.overdue if on and schedule.expect_within is not None else None,
     )
 
 

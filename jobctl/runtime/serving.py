@@ -211,6 +211,7 @@ class Serving:
         self._agenda.take(reply, now, self._clock.now())
         for job in reply.settled:
             self._reporter.ended(job)
+            self._clockwork.ended(job)
         for job in reply.claimed:
             # Not when it was claimed: a slow disk must not bring two beginnings together.
             self._throttle.begin(job, self._clock.now())

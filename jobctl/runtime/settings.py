@@ -27,20 +27,42 @@ class Terms(msgspec.Struct, frozen=True):
     max_rss: int | None = None
 
 
-def _nowhere(name: str) -> str:
-    return f"schedules.{name}"
+class Action(msgspec.Struct, frozen=True):
+    """What an alert does: add a job, run a command, or call a webhook."""
+
+    job: str | None = None
+    command: tuple[str, ...] | None = None
+    webhook: str | None = None
+
+
+class Alerting(msgspec.Struct, frozen=True):
+    """Which alerts there are, by kind (dead, overdue, waiting); durations are seconds.
+
+    `every` is the least time between two of a kind, `max_wait` how long a job may be due.
+    """
+
+    actions: Mapping[str, Action] = {}
+    every: float = 600.0
+    max_wait: float = 3600.0
+
+
+def _nowhere(*key: str) -> str:
+    return ".".join(key)
 
 
 class Chores(msgspec.Struct, frozen=True):
     """What a daemon does by the clock: the schedules that the configuration declares.
 
-    `place` says where one of them is written, `watched` gives the files whose change may
-    change them.
+    `place` says where a key is written, `watched` gives the files whose change may
+    change them. `cleaner` removes at most so many of what is old enough, and returns how
+    many went.
     """
 
     schedules: Mapping[str, Schedule] = {}
-    place: Callable[[str], str] = _nowhere
+    place: Callable[..., str] = _nowhere
     watched: Callable[[], list[Path]] = list
+    alerting: Alerting = Alerting()
+    cleaner: Callable[[int], int] | None = None
 
 
 class Settings(msgspec.Struct, frozen=True):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -51,15 +51,23 @@ def tell_handlers(ready: Ready, folder: Path, log: Log) -> None:
 
 
 def check_schedules(chores: Chores, handlers: Iterable[str]) -> None:
-    """Raise ConfigError, a line each, for schedules of jobs that no handler runs."""
-    known = set(handlers)
-    lines = [
-        f"{chores.place(name)}: {no_handler(schedule.job, known)}"
-        for name, schedule in chores.schedules.items()
-        if schedule.job not in known
-    ]
+    """Raise ConfigError, a line each, for schedules and alerts whose job no handler runs."""
+    lines = [f"{chores.place(*key)}: {said}" for key, said in unknown_jobs(chores, handlers)]
     if lines:
         raise ConfigError("\n".join(lines))
+
+
+def unknown_jobs(
+    chores: Chores, handlers: Iterable[str]
+) -> Iterator[tuple[tuple[str, ...], str]]:
+    """Yield the key of each job that no handler runs, and what to say of it."""
+    known = set(handlers)
+    for name, schedule in chores.schedules.items():
+        if schedule.job not in known:
+            yield ("schedules", name, "job"), no_handler(schedule.job, known)
+    for kind, action in chores.alerting.actions.items():
+        if action.job is not None and action.job not in known:
+            yield ("alerts", f"on_{kind}", "job"), no_handler(action.job, known)
 
 
 def no_handler(job: str, known: Iterable[str]) -> str:

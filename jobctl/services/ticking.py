@@ -10,7 +10,7 @@ import msgspec
 from jobctl.core import job as transitions
 from jobctl.core.due import Action, Due, Firing, Missed, due, overlap
 from jobctl.core.intake import random_id
-from jobctl.core.job import Job
+from jobctl.core.job import Job, Status
 from jobctl.core.note import SCHEDULE, TICK
 from jobctl.core.schedule import CatchUp, Overlap, Schedule, delay, next_tick, tick_id
 from jobctl.core.standing import (
@@ -45,6 +45,7 @@ class Ticked(msgspec.Struct):
     next: datetime | None
     ticks: list[Tick] = []
     made: int = 0
+    success: datetime | None = None  # one that the note does not know of
     capped: int = 0  # ticks that were left out lest too many fire at once
 
 
@@ -54,7 +55,19 @@ def look(tx: Transaction, schedule: Schedule, now: datetime) -> Ticked:
     new = seen(schedule, old, now)
     if new != old:
         tx.put(note_of(schedule.name, new, now))
-    return Ticked(schedule, new, _next(schedule, new, now))
+    result = Ticked(schedule, new, _next(schedule, new, now))
+    if schedule.expect_within is not None:
+        result.success = _success(tx, new)
+    return result
+
+
+def _success(tx: Transaction, standing: Standing) -> datetime | None:
+    """Return when a job succeeded whose end a daemon that died did not write down."""
+    jobs = (tx.get(job_id) for job_id in standing.open)
+    ends = [job.finished_at for job in jobs if job and job.status is Status.COMPLETED]
+    newest = max((at for at in ends if at is not None), default=None)
+    known = standing.last_success
+    return newest if newest is not None and (known is None or newest > known) else None
 
 
 def tick(tx: Transaction, schedule: Schedule, now: datetime, presence: Presence) -> Ticked:
