@@ -119,14 +119,16 @@ def run_daemon(
     store = open_store(config)
     try:
 
-        def settings() -> Settings:
-            now = config if reread is None else reread()
+        def settings(now: Config) -> Settings:
             made = _settings(now, processes, stop_on_eof=stop_on_eof)
             cleaner = _queue_on(store, now).retain
             chores = msgspec.structs.replace(made.chores, cleaner=cleaner)
             return msgspec.structs.replace(made, chores=chores)
 
-        Daemon(store, settings(), clock, log, settings).run(burst=burst, standby=standby)
+        def anew() -> Settings:
+            return settings(config if reread is None else reread())
+
+        Daemon(store, settings(config), clock, log, anew).run(burst=burst, standby=standby)
     except KeyboardInterrupt:
         log.info("stopped before it was ready")
     finally:
