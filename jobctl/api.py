@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Iterable, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 # Inside the class, `list` is the method.
 if TYPE_CHECKING:
     _Jobs = list[Job[Any]]
+    _Ids = list[str]
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -58,11 +59,38 @@ class Queue:
 
         `options` are those of JobOptions: priority (higher runs first), max_retries (runs
         after the first), delay or scheduled_for, job_id (a second add with the same id adds
-        nothing and returns that id), timeout, backoff, tags, concurrency_key, if_exists.
+        nothing and returns that id), timeout, backoff, tags, concurrency_key, after (ids of
+        jobs that must have completed before), if_exists.
 
         Raises InvalidJob, Duplicate, WrongStatus.
         """
         return self._opened.add(name, data, options).id
+
+    def add_shell(
+        self,
+        argv: Sequence[str],
+        /,
+        *,
+        name: str | None = None,
+        cwd: str | None = None,
+        env: Mapping[str, str] | None = None,
+        **options: Unpack[JobOptions],
+    ) -> str:
+        """Add a job that runs a command, and return its id. No shell interprets it.
+
+        It runs in `cwd`, by default the current folder, with PATH, HOME, LANG, LC_* and TZ
+        as they are here, `env` on top, and nothing else of the environment. Its name is the
+        command's unless one is given. An exit code other than 0 fails the attempt. Raises
+        as `add` does.
+        """
+        import os
+
+        from jobctl.core.shell import kept
+
+        environment = {**kept(os.environ), **(env or {})}
+        folder = os.path.abspath(cwd or ".")
+        added = self._opened.add_shell(argv, options, name=name, cwd=folder, env=environment)
+        return added.id
 
     def add_many(self, jobs: Iterable[Spec]) -> list[str]:
         """Add jobs with one durable commit, all or none, and return their ids in order.
@@ -97,6 +125,29 @@ class Queue:
     def cancel(self, job_id: str) -> Job[Any]:
         """Cancel a pending job, or ask a running one to end. Raises NotFound, WrongStatus."""
         return self._opened.cancel(job_id)
+
+    def chain(self, jobs: Iterable[Spec | str]) -> _Ids:
+        """Add jobs that run one after the other, and return their ids in order.
+
+        A job is one as add_many takes it, or a name alone. Each runs when the one before it
+        has completed; if that cannot be any more, the rest is cancelled. Raises as `add`.
+        """
+        return self._opened.chain(jobs)
+
+    def pause(self, name: str | None = None) -> None:
+        """Start no more jobs of a name (None: none at all) until `resume`. What runs goes on.
+
+        It is kept in the store. Raises InvalidJob for what cannot be a name.
+        """
+        self._opened.pause(name)
+
+    def resume(self, name: str | None = None) -> None:
+        """End the pause of a name, or without a name every pause."""
+        self._opened.resume(name)
+
+    def paused(self) -> dict[str | None, datetime]:
+        """Return since when what rests: by name, None for all jobs."""
+        return {pause.name: pause.since for pause in self._opened.paused()}
 
     def delete(self, job_id: str) -> None:
         """Remove a job that is not running. Raises NotFound, WrongStatus."""
@@ -219,12 +270,17 @@ class AsyncQueue:
         self.queue = queue
 
     add = _mirror(Queue.add)
+    add_shell = _mirror(Queue.add_shell)
     add_many = _mirror(Queue.add_many)
     get = _mirror(Queue.get)
     list = _mirror(Queue.list)
     stats = _mirror(Queue.stats)
     retry = _mirror(Queue.retry)
     cancel = _mirror(Queue.cancel)
+    chain = _mirror(Queue.chain)
+    pause = _mirror(Queue.pause)
+    resume = _mirror(Queue.resume)
+    paused = _mirror(Queue.paused)
     delete = _mirror(Queue.delete)
     cleanup = _mirror(Queue.cleanup)
     wait = _mirror(Queue.wait)

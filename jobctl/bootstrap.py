@@ -120,7 +120,7 @@ def run_daemon(
     try:
 
         def settings(now: Config) -> Settings:
-            made = _settings(now, processes, stop_on_eof=stop_on_eof)
+            made = _settings(now, processes, files=str(store.files), stop_on_eof=stop_on_eof)
             cleaner = _queue_on(store, now).retain
             chores = msgspec.structs.replace(made.chores, cleaner=cleaner)
             return msgspec.structs.replace(made, chores=chores)
@@ -136,7 +136,9 @@ def run_daemon(
     return 0
 
 
-def _settings(config: Config, processes: Sequence[str], *, stop_on_eof: bool) -> Settings:
+def _settings(
+    config: Config, processes: Sequence[str], *, files: str = "", stop_on_eof: bool = False
+) -> Settings:
     from jobctl.runtime.settings import Chores, Settings, Terms
 
     run = config.run
@@ -160,6 +162,8 @@ def _settings(config: Config, processes: Sequence[str], *, stop_on_eof: bool) ->
             max_rss=run.max_worker_rss,
         ),
         max_result=run.max_result,
+        max_log=run.max_log,
+        files=files,
         stop_on_eof=stop_on_eof,
         chores=Chores(
             schedules=config.declared,
@@ -199,7 +203,7 @@ def check_config(config: str | None, store: str | None) -> list[Fault]:
         return [Fault(str(found.file or ""), None, "run.handlers", str(err))]
     from jobctl.runtime.start import unknown_jobs
 
-    chores = _settings(found, (), stop_on_eof=False).chores
+    chores = _settings(found, ()).chores
     return [_fault(found, key, message) for key, message in unknown_jobs(chores, known)]
 
 
@@ -210,7 +214,7 @@ def import_handlers(config: Config) -> dict[str, Any]:
     """
     from jobctl.runtime.check import import_all
 
-    return import_all(_settings(config, (), stop_on_eof=False).setup, os.environ).handlers
+    return import_all(_settings(config, ()).setup, os.environ).handlers
 
 
 def known_handlers(config: Config) -> dict[str, Any] | None:

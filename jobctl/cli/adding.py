@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from jobctl.cli import jobdata, render, waiting
+from jobctl.cli import jobdata, known, render, waiting
 from jobctl.cli.options import Session
 from jobctl.cli.words import local_time
 from jobctl.core.data import parse_json
 from jobctl.errors import InvalidJob, JobctlError
 
+if TYPE_CHECKING:
+    from jobctl.services.adding import Added
+
 #: How many jobs of a file go into the store at a time: one durable commit for them.
 BATCH = 5000
+_FAILS = "the job fails unless there is one when it runs"
 
 
 class Wanted(msgspec.Struct, frozen=True):
@@ -47,13 +50,20 @@ def add_one(here: Session, wanted: Wanted, until: Until, *, as_json: bool) -> in
     if wanted.name is None:
         raise InvalidJob("NAME is missing: say which handler runs the job, or use --from FILE")
     limit = until.seconds()
-    data, options = _data(wanted), _typed(wanted.options)
+    data, options = _data(wanted), typed_options(here, wanted.options)
     added = here.queue.add(wanted.name, data, options)
+    known.note_unknown(here, [added.job.name], _FAILS)
+    return report(here, added, until, limit, as_json=as_json)
+
+
+def report(
+    here: Session, added: Added, until: Until, limit: float | None, *, as_json: bool
+) -> int:
+    """Print the id of a job that was added, wait if that is asked for; the exit code."""
     if not added.created:
         render.note(
             f"job {added.id} is there already ({added.job.status}): it was kept as it is"
         )
-    note_unknown(here, [added.job.name])
     if as_json:
         render.json({"id": added.id})
     else:
@@ -70,7 +80,7 @@ def add_file(here: Session, path: str, wanted: Wanted, until: Until, *, as_json:
     specs = jsonlines.read(path, here.queue.check)
     if not specs:
         render.note("there are no jobs in it: nothing was added")
-    note_unknown(here, (spec["name"] for spec in specs))
+    known.note_unknown(here, (spec["name"] for spec in specs), _FAILS)
     ids: list[str] = []
     try:
         with render.progress("adding", len(specs)) as advance:
@@ -95,12 +105,16 @@ def _data(wanted: Wanted) -> Any:
     return jobdata.from_file(wanted.data_file)
 
 
-def _typed(options: dict[str, Any]) -> dict[str, Any]:
+def typed_options(here: Session, options: dict[str, Any]) -> dict[str, Any]:
     """Return the options with what people may type made plain."""
     if "run_at" in options:
         if "delay" in options:
             raise InvalidJob("--delay and --at say the same in two ways: give one")
         options = {**options, "run_at": local_time(options["run_at"])}
+    if "after" in options:
+        ids = ",".join(options["after"]).split(",")
+        found = [here.queue.resolve(one.strip()).id for one in ids]
+        options = {**options, "after": found}
     text = options.get("backoff")
     if text is not None:
         is_json = text.lstrip()[:1] in ("{", "[")
@@ -114,25 +128,6 @@ def _refuse_beside_file(wanted: Wanted) -> None:
         raise InvalidJob(
             "--from takes no NAME, data or options beside it: each line of the file has its own"
         )
-
-
-def note_unknown(here: Session, names: Iterable[str]) -> None:
-    """Say on stderr which of the names no handler is known for."""
-    from jobctl import bootstrap
-
-    known = bootstrap.known_handlers(here.config)
-    if known is None:
-        return
-    for name in dict.fromkeys(names):
-        if name not in known:
-            from jobctl.core.text import nearest
-
-            right = nearest(name, list(known))
-            hint = f" (did you mean {right}?)" if right else ""
-            render.note(
-                f"no handler is known for {name}{hint}: "
-                "the job fails unless there is one when it runs"
-            )
 
 
 def _print_ids(ids: list[str], *, as_json: bool) -> None:

@@ -34,6 +34,10 @@ def show(job: AnyJob, record: dict[str, Any], now: datetime) -> None:
     if job.error is not None and job.error.traceback:
         render.block("\nlast traceback:")
         render.block(job.error.traceback, indent="  ")
+    tail = job.history[-1].log_tail if job.history else None
+    if tail:
+        render.block("\nthe end of its log:")
+        render.block("\n".join(tail), indent="  ")
 
 
 def _fields(job: AnyJob, record: dict[str, Any], now: datetime) -> list[tuple[str, str]]:
@@ -55,7 +59,7 @@ def _fields(job: AnyJob, record: dict[str, Any], now: datetime) -> list[tuple[st
         ("after", ", ".join(job.after)),
         ("concurrency_key", job.concurrency_key or ""),
         ("schedule", job.schedule or ""),
-        ("shell", _pretty(job.shell) if job.shell else ""),
+        ("shell", _pretty(record["shell"]) if job.shell else ""),
         ("progress", _pretty(job.progress) if job.progress else ""),
         ("result", "" if job.result is None else _pretty(record["result"])),
         ("error", f"{job.error.type}: {job.error.message}" if job.error else ""),

@@ -64,7 +64,7 @@ class Session:
         from jobctl.cli.redact import redacted
 
         record: dict[str, Any] = job.record()
-        for field in ("data", "result"):
+        for field in ("data", "result", "shell"):
             record[field] = redacted(record[field], self.config.redact)
         return record
 

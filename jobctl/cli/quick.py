@@ -16,8 +16,17 @@ if TYPE_CHECKING:
     from typer._click import Context, Parameter
 
 
+#: Where in ctx.meta a command finds that number.
+AFTER_DASHES = "jobctl.after_dashes"
+
+
 class QuickCommand(typer.core.TyperCommand):
-    """A command with quick readers."""
+    """A command with quick readers. It remembers how many arguments follow a `--`."""
+
+    def parse_args(self, ctx: Context, args: list[str]) -> list[str]:
+        if "--" in args:
+            ctx.meta[AFTER_DASHES] = len(args) - args.index("--") - 1
+        return super().parse_args(ctx, args)
 
     def get_params(self, ctx: Context) -> list[Parameter]:
         return _quick(super().get_params(ctx))

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, NoReturn
 
@@ -86,6 +86,7 @@ def new_job(
         backoff=opts.backoff(given.get("backoff")),
         tags=opts.tags(given.get("tags", ())),
         concurrency_key=opts.concurrency_key(given.get("concurrency_key")),
+        after=after(given.get("after", ())),
     )
 
 
@@ -126,6 +127,19 @@ def _refuse_name(field: str, value: object) -> NoReturn:
         f"{field} {show(value)} is refused: use 1 to 128 letters (a-z), digits and "
         ". _ : @ -, the first a letter or a digit"
     )
+
+
+def after(values: Any) -> tuple[str, ...]:
+    """Return the ids of `values`: one, or a sequence of them. Raises InvalidJob."""
+    found = (values,) if isinstance(values, str) else values
+    if isinstance(found, bytes) or not isinstance(found, Sequence):
+        raise InvalidJob(f"after {show(values)} is refused: give the ids of jobs")
+    if len(found) > opts.MAX_AFTER:
+        raise InvalidJob(f"after has {len(found)} ids: at most {opts.MAX_AFTER} are allowed")
+    for n, job_id in enumerate(found):
+        if type(job_id) is not str or not _NAME.fullmatch(job_id):
+            raise InvalidJob(f"after[{n}] {show(job_id)} is not the id of a job")
+    return tuple(dict.fromkeys(found))
 
 
 def own_id(options: Mapping[str, Any]) -> str | None:

@@ -79,7 +79,10 @@ class Exit(msgspec.Struct, frozen=True):
 
 
 class Attempt(msgspec.Struct, frozen=True):
-    """One run of a job. `max_rss` is in bytes."""
+    """One run of a job. `max_rss` is in bytes, `cpu_seconds` is user and system time.
+
+    `log_tail` is the end of what it printed, of an attempt that went wrong only.
+    """
 
     outcome: Outcome
     started_at: datetime | None = None
@@ -88,6 +91,8 @@ class Attempt(msgspec.Struct, frozen=True):
     error: JobError | None = None
     exit: Exit | None = None
     max_rss: int | None = None
+    cpu_seconds: float | None = None
+    log_tail: tuple[str, ...] | None = None
 
 
 class Job(
@@ -121,7 +126,7 @@ class Job(
     concurrency_key: str | None = None
     shell: dict[str, Any] | None = None
     schedule: str | None = None
-    progress: dict[str, Any] | None = None
+    progress: Any = None  # done, total and note; in a handler it is a method that tells them
     result: Any = None
     error: JobError | None = None
     history: tuple[Attempt, ...] = ()
@@ -134,7 +139,17 @@ class Job(
 
     def record(self) -> dict[str, Any]:
         """Return the public record, ready to be written as JSON."""
-        return {name: getattr(self, name) for name in RECORD_FIELDS}
+        fields = msgspec.structs.asdict(self)
+        return {name: fields[name] for name in RECORD_FIELDS}
+
+    @property
+    def cancelled(self) -> bool:
+        """Whether a cancel of this running job was recorded: its handler shall end soon."""
+        return self.cancelling
+
+    def log(self, text: object) -> None:
+        """Write a line into the job's log. Raises RuntimeError outside a handler."""
+        raise RuntimeError(f"job {self.id} does not run here: only its handler can log")
 
 
 OWN_FIELDS = ("crashes", "cancelling", "rev", "seq")
@@ -154,7 +169,7 @@ class Options(msgspec.Struct, frozen=True):
     max_crashes: int = 3
 
 
-class Ending(msgspec.Struct, frozen=True):
+class Ending(msgspec.Struct, frozen=True, omit_defaults=True):
     """How an attempt ended, as its worker or the daemon reports it.
 
     `after` is the wait in seconds that a handler asked for, `final` that it must not be
@@ -169,6 +184,9 @@ class Ending(msgspec.Struct, frozen=True):
     error: JobError | None = None
     exit: Exit | None = None
     max_rss: int | None = None
+    cpu_seconds: float | None = None
+    log_tail: tuple[str, ...] | None = None
+    progress: dict[str, Any] | None = None
     after: float | None = None
     final: bool = False
 
@@ -203,6 +221,7 @@ def finish(job: Job[T], ending: Ending, options: Options, chance: float = 0.0) -
         "error": ending.error or (None if outcome is Outcome.COMPLETED else job.error),
         "history": (*job.history, _attempt(job, ending))[-HISTORY:],
         "cancelling": False,
+        "progress": ending.progress,
     }
     status = _next_status(job, ending, options, attempts, crashes)
     if status is Status.PENDING:
@@ -249,6 +268,8 @@ def _attempt(job: Job[T], ending: Ending) -> Attempt:
         error=ending.error,
         exit=ending.exit,
         max_rss=ending.max_rss,
+        cpu_seconds=ending.cpu_seconds,
+        log_tail=ending.log_tail,
     )
 
 
@@ -268,12 +289,16 @@ def retry(job: Job[T]) -> Job[T]:
     )
 
 
-def cancel(job: Job[T], now: datetime) -> Job[T]:
-    """pending -> cancelled; of a running job it is written down that it shall end."""
+def cancel(job: Job[T], now: datetime, reason: JobError | None = None) -> Job[T]:
+    """pending -> cancelled; of a running job it is written down that it shall end.
+
+    `reason` becomes the error of a job that is cancelled without anybody's having asked.
+    """
     _require(job, (Status.PENDING, Status.RUNNING), "cancelled")
     if job.status is Status.RUNNING:
         return job if job.cancelling else _change(job, cancelling=True)
-    return _change(job, status=Status.CANCELLED, finished_at=now)
+    error = reason or job.error
+    return _change(job, status=Status.CANCELLED, finished_at=now, error=error)
 
 
 def delete(job: Job[T]) -> None:

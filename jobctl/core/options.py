@@ -20,6 +20,7 @@ MAX_RETRIES = 1_000_000
 MAX_TAGS = 50
 MAX_LABEL = 128
 MAX_DELAYS = 100
+MAX_AFTER = 1000
 
 IF_EXISTS = ("keep", "error", "replace")
 IfExists = Literal["keep", "error", "replace"]
@@ -28,6 +29,7 @@ IfExists = Literal["keep", "error", "replace"]
 class JobOptions(TypedDict, total=False):
     """The options of an add. Durations are seconds, `90s`-like text or a timedelta.
 
+    `after` is the id of a job, or ids, that must have completed before it runs;
     `scheduled_for` is run_at and `job_id` is id, under the names that others use.
     """
 
@@ -42,6 +44,7 @@ class JobOptions(TypedDict, total=False):
     backoff: RetryPolicy | Mapping[str, Any] | Sequence[float | str | timedelta]
     tags: Sequence[str]
     concurrency_key: str
+    after: str | Sequence[str]
     if_exists: IfExists
 
 

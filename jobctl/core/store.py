@@ -64,11 +64,12 @@ class Verdict(Enum):
     FULL = "full"  # nothing fits any more: stop
 
 
-#: Asked before each claim with the job's name and concurrency key. TAKE reserves the place.
-Gate = Callable[[str, "str | None"], Verdict]
+#: Asked before each claim with the job's name and concurrency key, and whether it is a shell
+#: job. TAKE reserves the place. NAME_CLOSED is about that name's shell jobs, or its others.
+Gate = Callable[[str, "str | None", bool], Verdict]
 
 
-def open_gate(name: str, key: str | None) -> Verdict:
+def open_gate(name: str, key: str | None, shell: bool) -> Verdict:
     """Let every job pass."""
     return Verdict.TAKE
 
@@ -120,6 +121,10 @@ class Transaction(Protocol):
         """Return the pending jobs that have this one in their `after`."""
         ...
 
+    def any_waiting(self) -> bool:
+        """Return whether any pending job has an `after`: most stores have none."""
+        ...
+
     def put(self, note: Note) -> None:
         """Write a note in place of the one with its topic and key."""
         ...
@@ -152,6 +157,11 @@ class Seat(Protocol):
 
 class Store(Protocol):
     """Where jobs are kept. One object serves all threads of a process."""
+
+    @property
+    def files(self) -> Path:
+        """A local folder for what goes with jobs and is no record: logs, progress."""
+        ...
 
     def transaction(self) -> AbstractContextManager[Transaction]:
         """Open a transaction. An exception inside it leaves the store as it was.

@@ -94,7 +94,7 @@ class Agenda:
         """Take in a reply; `wall` is the wall clock's time."""
         self.refused, self._pause_until = False, 0.0
         # What goes back may be due at once, or sooner than what was waited for.
-        if any(job.status is Status.PENDING for job in reply.settled):
+        if reply.freed or any(job.status is Status.PENDING for job in reply.settled):
             self.hungry = True
         if reply.more_to_maintain:
             self._housekeeping_at = 0.0

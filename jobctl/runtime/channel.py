@@ -10,7 +10,7 @@ import array
 import os
 import socket
 from datetime import datetime
-from signal import SIGKILL
+from signal import SIGKILL, SIGUSR1
 from typing import Any, TypeVar
 
 import msgspec
@@ -19,6 +19,8 @@ from jobctl.core.job import Ending, Job
 
 T = TypeVar("T")
 
+#: The signal by which the daemon asks a worker to stop the job named in its slot.
+STOP_SIGNAL = SIGUSR1
 #: Bytes that go into a packet; more than this goes into a memfd.
 _INLINE = 60_000
 _INLINE_MARK = b"\0"
@@ -53,6 +55,8 @@ class Setup(msgspec.Struct, tag=True):
     processes: list[str]
     max_result: int
     path: list[str]
+    files: str = ""  # of logs and progress; without it jobs print where we do
+    max_log: int = 1 << 20
 
 
 class Ready(msgspec.Struct, tag=True):
@@ -97,12 +101,19 @@ class Unforked(msgspec.Struct, tag=True):
 
 
 class Exited(msgspec.Struct, tag=True):
-    """server -> daemon: a worker is gone. `status` is that of wait4, `max_rss` in bytes."""
+    """server -> daemon: a worker is gone. `status` is that of wait4, `max_rss` in bytes.
+
+    The rest is what it left of the job that it was at: CPU seconds, the end of its log, the
+    last progress.
+    """
 
     pid: int
     status: int
-    max_rss: int
+    max_rss: int | None
     at: datetime
+    cpu_seconds: float | None = None
+    log_tail: tuple[str, ...] | None = None
+    progress: dict[str, Any] | None = None
 
 
 ToServer = Setup | Fork | Kill

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from jobctl.clock import Clock
 from jobctl.core.store import Seat, Store
 from jobctl.errors import StoreUnwritable
+from jobctl.runtime.estate import Estate
 from jobctl.runtime.family import Family
 from jobctl.runtime.inuse import InUse
 from jobctl.runtime.log import Log
@@ -48,13 +49,15 @@ class Daemon:
         with self._store.seat(wait=standby) as seat:
             family = Family(seat.folder)
             begun = family.end_previous()
+            remains = Estate(self._settings.files, self._settings.max_log).recover()
             slots_fd = _open_slots(family, self._settings.concurrency + 1)
             serving, in_use = self._compose(seat, family, slots_fd)
             at_work = False
             try:
                 server = in_use.start(serving.servers)
                 options = in_use.settings.options
-                recover_all(self._store, begun, options, self._clock.now(), self._log)
+                now = self._clock.now()
+                recover_all(self._store, begun, remains, options, now, self._log)
                 family.recovered()
                 at_work = True
                 serving.serve(server, burst)

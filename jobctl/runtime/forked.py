@@ -14,9 +14,11 @@ import msgspec
 from jobctl.errors import HandlerError
 from jobctl.runtime import handlers
 from jobctl.runtime.channel import Channel, Setup
+from jobctl.runtime.joblog import Output
 from jobctl.runtime.process import adopt_orphans, die_with_parent
 from jobctl.runtime.slots import Slots
 from jobctl.runtime.worker import Worker
+from jobctl.services import logfile, progress
 
 
 def load(setup: Setup) -> None:
@@ -32,8 +34,9 @@ def load(setup: Setup) -> None:
         del os.environ["JOBCTL_IMPORTING"]
 
 
-def run_worker(parent: int, slot: int, fd: int, slots: Slots, max_result: int) -> None:
+def run_worker(parent: int, slot: int, fd: int, slots: Slots, setup: Setup) -> None:
     """Be a worker; never return."""
+    own = os.getpid()
     os.setsid()
     die_with_parent(parent)
     adopt_orphans()
@@ -43,8 +46,16 @@ def run_worker(parent: int, slot: int, fd: int, slots: Slots, max_result: int) -
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # closed, or replaced by the handlers module
             stream.reconfigure(line_buffering=True)
+    output = _output(setup)
+    folder = progress.folder_in(Path(setup.files)) if setup.files else None
     sock = socket.socket(fileno=fd)
-    Worker(Channel(sock), slots, slot, max_result).serve()
+    in_order = False
+    try:
+        Worker(Channel(sock), slots, slot, setup.max_result, output, folder).serve()
+        in_order = True
+    finally:
+        if output is not None and os.getpid() == own:
+            output.close(in_order=in_order)  # what went wrong is for the daemon's log
     slots.clear(slot)  # whoever ends without this has crashed, with exit code 0 too
     os._exit(0)
 
@@ -59,7 +70,18 @@ def fresh_worker() -> None:
     except HandlerError as err:
         print(err, file=sys.stderr)  # noqa: T201 - the daemon's own log is out of reach here
         os._exit(1)
-    run_worker(parent, slot, fd, Slots(slots_fd, count), setup.max_result)
+    run_worker(parent, slot, fd, Slots(slots_fd, count), setup)
+
+
+def _output(setup: Setup) -> Output | None:
+    if not setup.files:
+        return None
+    folder = logfile.folder_in(Path(setup.files))
+    try:
+        return Output(folder, setup.max_log)
+    except OSError as err:
+        print(f"jobs print here: {folder}: {err.strerror}", file=sys.stderr)  # noqa: T201 - the daemon's own log is out of reach here
+        return None
 
 
 def _offer_to_oom_killer() -> None:

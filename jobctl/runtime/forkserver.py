@@ -32,6 +32,7 @@ from jobctl.runtime.channel import (
     Unforked,
     decode_to_server,
 )
+from jobctl.runtime.estate import EVERY, Estate
 from jobctl.runtime.forked import load, run_worker
 from jobctl.runtime.process import adopt_orphans, children, die_with_parent
 from jobctl.runtime.slots import Slots
@@ -49,6 +50,7 @@ class ForkServer:
         self._condemned: set[int] = set()  # orphans that are being killed
         self._unsaid: list[Exited] = []  # deaths to tell when no orphan is left of them
         self._setup: Setup | None = None
+        self._estate = Estate("", 0)
         self._fresh = False
         self._clock = SystemClock()
         self._wake_r, self._wake_w = socket.socketpair()
@@ -63,8 +65,8 @@ class ForkServer:
         selector.register(self._control.sock, selectors.EVENT_READ, self._on_message)
         selector.register(self._wake_r, selectors.EVENT_READ, self._on_child)
         try:
-            while all(key.data() for key, _ in selector.select()):
-                pass
+            while all(key.data() for key, _ in selector.select(self._patience())):
+                self._estate.limit(self._workers, self._clock.monotonic())
         except (BrokenPipeError, ConnectionResetError):
             pass  # the daemon has gone; the kernel ends the workers with this process
 
@@ -82,8 +84,12 @@ class ForkServer:
             self._kill(message)
         return True
 
+    def _patience(self) -> float | None:
+        return EVERY if self._workers else None
+
     def _load(self, setup: Setup) -> None:
         self._setup = setup
+        self._estate = Estate(setup.files, setup.max_log)
         try:
             load(setup)
             described, schedules = handlers.describe(), declaring.declared()
@@ -130,7 +136,7 @@ class ForkServer:
             for own in (self._control.sock, self._wake_r, self._wake_w):
                 own.close()
             assert self._setup is not None
-            run_worker(parent, slot, fd, self._slots, self._setup.max_result)
+            run_worker(parent, slot, fd, self._slots, self._setup)
         except BaseException:
             sys.excepthook(*sys.exc_info())
         finally:
@@ -153,7 +159,7 @@ class ForkServer:
             self._condemned.discard(pid)
             if slot is None:
                 continue  # an orphan that came here to die
-            news = Exited(pid, status, usage.ru_maxrss * 1024, self._clock.now())
+            news = self._estate.exited(pid, status, usage, self._clock.now())
             if status == 0 and self._slots.begun(slot) is None:
                 # It left in order, and may leave something running on purpose.
                 self._spared.update(self._orphans())

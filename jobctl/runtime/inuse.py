@@ -131,8 +131,8 @@ class InUse:
         return None if self._restart_at is None else self._restart_at - now
 
     def options(self, job: Job[Any]) -> Options:
-        """Return what holds for a run of a job whose handler is known."""
-        layers = (self.settings.limits.get(job.name, {}), self.handlers[job.name])
+        """Return what holds for a run of a job whose handler is known, or of a shell job."""
+        layers = (self.settings.limits.get(job.name, {}), self.handlers.get(job.name, {}))
         return resolve(job, *layers, default=self.settings.options)
 
     def _adopt(self, ready: Ready) -> None:

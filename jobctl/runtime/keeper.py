@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import random
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from queue import SimpleQueue
 from typing import Any
@@ -18,10 +18,14 @@ from typing import Any
 import msgspec
 
 from jobctl.clock import Clock
-from jobctl.core.job import Ending, Job, Options, Outcome, Status, finish
+from jobctl.core import dependencies
+from jobctl.core.job import Ending, Job, Options, Status, finish
 from jobctl.core.store import Store, Transaction
 from jobctl.errors import StoreError
+from jobctl.runtime import judge
+from jobctl.runtime.estate import NOBODY, NOTHING_LEFT, Remains
 from jobctl.runtime.plan import Plan
+from jobctl.services import progress
 
 AnyJob = Job[Any]
 
@@ -61,6 +65,8 @@ class Reply(msgspec.Struct):
     at: datetime
     claimed: list[AnyJob] = []
     settled: list[AnyJob] = []
+    cancelled: list[AnyJob] = []  # they waited for one that did not complete
+    freed: bool = False  # some that waited for others may wait no more
     cancelling: list[str] = []
     exhausted: bool = False  # nothing more is due now
     next_due: datetime | None = None
@@ -126,19 +132,22 @@ def serve(store: Store, request: Request, now: datetime) -> Reply:
     if request.settlements or request.plan is not None or request.look:
         with store.transaction() as tx:
             reply.settled = settle(tx, request.settlements)
+            followed = dependencies.follow(tx, reply.settled, now)
+            reply.cancelled, reply.freed = followed.cancelled, followed.freed
             if request.plan is not None:
                 full = False
                 plan = request.plan
 
-                def gate(name: str, key: str | None) -> Any:
+                def gate(name: str, key: str | None, shell: bool) -> Any:
                     nonlocal full
-                    verdict = plan.admit(name, key)
+                    verdict = plan.admit(name, key, shell)
                     full = full or verdict.value == "full"
                     return verdict
 
                 reply.claimed = tx.claim(BATCH, now, gate)
                 reply.exhausted = not full and len(reply.claimed) < BATCH
             reply.cancelling = tx.cancelling()
+        forget_progress(store, reply.settled)
     if request.errand is not None:
         reply.brought = request.errand(store)
     if reply.exhausted:
@@ -174,23 +183,40 @@ def settle(tx: Transaction, settlements: Sequence[Settlement]) -> list[AnyJob]:
     return result
 
 
+def forget_progress(store: Store, jobs: Sequence[AnyJob]) -> None:
+    """Remove the progress files of attempts that have ended: the record has the last word."""
+    for job in jobs:
+        if job.progress is not None:
+            progress.forget(progress.folder_in(store.files), job.id)
+
+
 def recover(
-    store: Store, begun: set[str], options: Options, now: datetime, step: int = 1000
+    store: Store,
+    begun: set[str],
+    options: Options,
+    now: datetime,
+    remains: Mapping[str, Remains] = NOBODY,
+    step: int = 1000,
 ) -> list[AnyJob]:
     """Give back what an earlier daemon left running; what had begun is charged as lost.
 
-    The caller holds the seat and has ended that daemon's processes.
+    `remains` is what is left of these. The caller holds the seat and has ended that
+    daemon's processes.
     """
     recovered: list[AnyJob] = []
     while running := store.list(status=Status.RUNNING, limit=step):
         with store.transaction() as tx:
             for job in running:
-                outcome = Outcome.LOST if job.id in begun else Outcome.RELEASED
-                done = finish(job, Ending(outcome, now), options)
+                ending = judge.released(now)
+                if job.id in begun:
+                    ending = judge.lost(now, remains.get(job.id, NOTHING_LEFT))
+                done = finish(job, ending, options)
                 if tx.settle([done]):
                     current = tx.get(job.id)
                     if current is not None and current.status is Status.RUNNING:
-                        done = finish(current, Ending(outcome, now), options)
+                        done = finish(current, ending, options)
                         tx.save(done)
                 recovered.append(done)
+            dependencies.follow(tx, recovered[-len(running) :], now)
+    forget_progress(store, recovered)
     return recovered

@@ -38,7 +38,8 @@ class Plan:
     """What the pool can take at one moment. It is the gate of one claim.
 
     `free` workers are at nothing; each of `rooms` is what a busy one may still be given, in
-    seconds. A name outside `names` needs no worker: its jobs fail at once.
+    seconds. A job of a name outside `names` needs no worker, for it fails at once; a shell
+    job needs no name.
     """
 
     def __init__(
@@ -70,15 +71,15 @@ class Plan:
         """When a rate lets the next job begin, of the wall clock; None if no rate waits."""
         return self._limits.opens_at(self._now)
 
-    def admit(self, name: str, key: str | None) -> Verdict:
+    def admit(self, name: str, key: str | None, shell: bool = False) -> Verdict:
         """Find a place for a job of this name and concurrency key, and take it.
 
         When the best job does not fit nothing is taken: a long job must not be overtaken
         for ever by the short ones behind it. One that a limit keeps back is passed over.
         """
-        if name not in self._names:
+        if not shell and name not in self._names:
             # With no handlers at all somebody has yet to configure them: the jobs wait.
-            return Verdict.TAKE if self._names else Verdict.CLOSED
+            return Verdict.TAKE if self._names else Verdict.NAME_CLOSED
         if not self._limits.name_open(name, self._now):
             self.held_back = True
             return Verdict.NAME_CLOSED

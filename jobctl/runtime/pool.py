@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -12,16 +12,16 @@ import msgspec
 from jobctl.core.job import Ending, Job, Options, Outcome
 from jobctl.core.limits import Limits
 from jobctl.runtime import judge
-from jobctl.runtime.channel import Exited, Report
+from jobctl.runtime.channel import STOP_SIGNAL, Exited, Report
 from jobctl.runtime.crew import Crew
 from jobctl.runtime.deadlines import PATIENCE, idle_left, kill_due
+from jobctl.runtime.estate import NOBODY, NOTHING_LEFT, Remains
 from jobctl.runtime.handout import Handout
 from jobctl.runtime.member import Given, PoolWorker
 from jobctl.runtime.plan import IN_HAND, Durations, Plan
 from jobctl.runtime.server import Server
 from jobctl.runtime.settings import Terms
 from jobctl.runtime.slots import Slots
-from jobctl.runtime.worker import STOP_SIGNAL
 
 AnyJob = Job[Any]
 
@@ -139,19 +139,28 @@ class Pool:
         if slot in self.crew.workers:
             self._bury(self.crew.workers[slot], None)
 
-    def server_died(self) -> None:
-        """Judge all workers: the kernel has killed them with their server."""
-        for worker in self.crew.use(None):
-            self._bury(worker, None)
+    def server_died(self, remains: Mapping[str, Remains]) -> None:
+        """Judge all workers: the kernel has killed them with their server.
 
-    def _bury(self, worker: PoolWorker, news: Exited | None) -> None:
+        `remains` is what is left of the jobs that they were at.
+        """
+        for worker in self.crew.use(None):
+            self._bury(worker, None, remains)
+
+    def _bury(
+        self,
+        worker: PoolWorker,
+        news: Exited | None,
+        remains: Mapping[str, Remains] = NOBODY,
+    ) -> None:
         self.read(worker)
         self._handout.recall(worker)
         at = worker.at(self._slots)
         self.crew.remove(worker, in_vain=not (worker.leaving or worker.reported or at))
         for given in worker.given.values():
             if at is not None and given is at[0]:
-                ending = judge.begun(given.killed, news, self._now())
+                left = remains.get(given.job.id, NOTHING_LEFT)
+                ending = judge.begun(given.killed, news, self._now(), left)
             else:
                 ending = judge.released(self._now())
             self._settle(given.job, ending, given.options)

@@ -40,6 +40,13 @@ class Reporter:
         write = self._log.error if job.status is Status.FAILED else self._log.warning
         write(what, job=job.id, name=job.name, outcome=outcome, status=job.status)
 
+    def dropped(self, job: Job[Any]) -> None:
+        """Say that a job was cancelled because one that it waited for did not complete."""
+        self._counts[job.status] += 1
+        error = _brief(job.error) if job.error else ""
+        what = f"{job.name} {job.id} was cancelled: {error}"
+        self._log.warning(what, job=job.id, name=job.name, status=job.status)
+
     def summary(self) -> None:
         """Say how many attempts ended in which way."""
         self._log.info(f"stopped; {self.line()}", **dict(self._counts))

@@ -18,6 +18,7 @@ from jobctl.runtime.agenda import Agenda
 from jobctl.runtime.channel import Forked, Ready, Unforked
 from jobctl.runtime.clockwork import Clockwork
 from jobctl.runtime.edits import Edits
+from jobctl.runtime.estate import Estate
 from jobctl.runtime.family import Family
 from jobctl.runtime.generations import Generations, News
 from jobctl.runtime.inuse import InUse
@@ -212,6 +213,8 @@ class Serving:
         for job in reply.settled:
             self._reporter.ended(job)
             self._clockwork.ended(job)
+        for job in reply.cancelled:
+            self._reporter.dropped(job)
         for job in reply.claimed:
             # Not when it was claimed: a slow disk must not bring two beginnings together.
             self._throttle.begin(job, self._clock.now())
@@ -231,7 +234,7 @@ class Serving:
         handlers, default = self._in_use.handlers, self._in_use.settings.options
         if self._stop.wanted:
             self._settle(job, judge.released(self._clock.now()), default)
-        elif job.name in handlers:
+        elif job.shell is not None or job.name in handlers:
             self._pool.give(job, self._in_use.options(job))
         else:
             ending = judge.unknown(job.name, sorted(handlers), self._clock.now())
@@ -270,7 +273,8 @@ class Serving:
 
     def _on_server_death(self) -> None:
         self._log.error("the fork server died; its workers are ended and a new one is started")
-        self._pool.server_died()
+        settings = self._in_use.settings
+        self._pool.server_died(Estate(settings.files, settings.max_log).recover())
         self._in_use.prepare(self.servers)
 
     def _on_input(self) -> None:

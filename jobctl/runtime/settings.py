@@ -66,7 +66,10 @@ class Chores(msgspec.Struct, frozen=True):
 
 
 class Settings(msgspec.Struct, frozen=True):
-    """What a daemon is told. Durations are seconds, sizes bytes."""
+    """What a daemon is told. Durations are seconds, sizes bytes.
+
+    `files` is the folder of logs and progress, "" for none.
+    """
 
     entries: list[str] = []
     folder: str = "."
@@ -78,6 +81,8 @@ class Settings(msgspec.Struct, frozen=True):
     shutdown_timeout: float = 30.0
     terms: Terms = Terms()
     max_result: int = 1 << 20
+    max_log: int = 1 << 20
+    files: str = ""
     stop_on_eof: bool = False
     chores: Chores = Chores()
 
@@ -90,4 +95,6 @@ class Settings(msgspec.Struct, frozen=True):
             processes=self.processes,
             max_result=self.max_result,
             path=self.path,
+            files=self.files,
+            max_log=self.max_log,
         )

@@ -90,4 +90,6 @@ class Slots:
 
 def _text(content: bytes | mmap.mmap, at: int) -> str:
     (length,) = _LENGTH.unpack_from(content, at)
+    if not length:
+        return ""
     return content[at + 2 : at + 2 + min(length, _ID_BYTES)].decode("ascii", "replace")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from jobctl.core.store import Store
 from jobctl.core.text import nearest
 from jobctl.errors import ConfigError
 from jobctl.runtime.channel import Ready
+from jobctl.runtime.estate import Remains
 from jobctl.runtime.keeper import recover
 from jobctl.runtime.log import Log
 from jobctl.runtime.settings import Chores
@@ -46,7 +47,8 @@ def tell_handlers(ready: Ready, folder: Path, log: Log) -> None:
         )
     if not ready.handlers:
         log.warning(
-            "no handlers are configured, so jobs wait: set [run] handlers, or --handlers"
+            "no handlers are configured, so only shell jobs run: set [run] handlers, or "
+            "--handlers"
         )
 
 
@@ -80,10 +82,15 @@ def no_handler(job: str, known: Iterable[str]) -> str:
 
 
 def recover_all(
-    store: Store, begun: set[str], options: Options, now: datetime, log: Log
+    store: Store,
+    begun: set[str],
+    remains: Mapping[str, Remains],
+    options: Options,
+    now: datetime,
+    log: Log,
 ) -> None:
     """Give back what an earlier daemon left running, and say so."""
-    found = recover(store, begun, options, now)
+    found = recover(store, begun, options, now, remains)
     if found:
         lost = sum(1 for job in found if job.history[-1].outcome is Outcome.LOST)
         log.warning(

@@ -7,33 +7,51 @@ import signal
 import sys
 from collections.abc import Callable
 from contextlib import suppress
-from datetime import timedelta
+from datetime import datetime, timedelta
 from types import FrameType
-from typing import Any
-
-import msgspec
+from typing import TYPE_CHECKING, Any
 
 from jobctl.clock import SystemClock
-from jobctl.core.data import plain
-from jobctl.core.job import Ending, JobError, Outcome
+from jobctl.core.job import Ending, Outcome
 from jobctl.core.retry import Fail, Retry, Snooze
-from jobctl.runtime.channel import Channel, Report, Task, decode_task
+from jobctl.runtime.channel import STOP_SIGNAL, Channel, Report, Task
+from jobctl.runtime.context import Context, decode_task
+from jobctl.runtime.describe import describe, kept_result, too_long
 from jobctl.runtime.handlers import Handler, find
-from jobctl.runtime.interrupts import JobCancelled, JobTimeout
+from jobctl.runtime.interrupts import JobCancelled, JobTimeout, ShellError
+from jobctl.runtime.joblog import Output
 from jobctl.runtime.process import peak, reset_peak
 from jobctl.runtime.slots import Slots
+from jobctl.runtime.streams import Lines, write_all
+from jobctl.runtime.usage import Meter
 from jobctl.runtime.validation import InvalidData
 
-#: The signal by which the daemon asks a worker to stop the job named in its slot.
-STOP_SIGNAL = signal.SIGUSR1
-_MESSAGE_LENGTH = 4_000
-_TRACEBACK_LENGTH = 16_000
+if TYPE_CHECKING:
+    from jobctl.runtime.shell import Command
+
+#: The outcomes whose attempts keep the end of what they printed.
+_WENT_WRONG = (Outcome.ERROR, Outcome.TIMEOUT, Outcome.CANCELLED)
 
 
 class Worker:
-    """The state of one worker process."""
+    """The state of one worker process.
 
-    def __init__(self, channel: Channel, slots: Slots, slot: int, max_result: int) -> None:
+    `output` takes what handlers print, `progress` is the folder of progress files.
+    """
+
+    def __init__(
+        self,
+        channel: Channel,
+        slots: Slots,
+        slot: int,
+        max_result: int,
+        output: Output | None = None,
+        progress: str | None = None,
+    ) -> None:
+        self._output = output
+        self._lines = Lines(write_all) if output is None else output.lines
+        self._progress = progress
+        self._meter = Meter()
         self._channel = channel
         self._slots = slots
         self._slot = slot
@@ -44,6 +62,7 @@ class Worker:
         self._current: str | None = None  # the job that an exception may be raised in
         self._stop_async: Callable[[], None] | None = None
         self._runner: Any = None
+        self._command: Command | None = None  # the last one
 
     def serve(self) -> None:
         """Run tasks until the daemon closes the channel."""
@@ -59,32 +78,58 @@ class Worker:
         """Run one task and return how it ended."""
         job = task.job
         self._slots.begin(self._slot, job.id, self._clock.monotonic())
-        if task.alone:
+        # What a command leaves running shall not write into the log of another job.
+        alone = task.alone or job.shell is not None
+        if alone:
             reset_peak()
-        began, start = self._clock.now(), self._clock.monotonic()
-        result, changes = self._attempt(task)
+        self._meter.start()
+        began = self._clock.now()
+        if self._output is not None:
+            self._output.begin(job.id, job.attempts, began, self._meter, alone=alone)
+        start = self._clock.monotonic()
+        with self._context(job.id, began) as context:
+            result, changes = self._attempt(task)
         seconds = self._clock.monotonic() - start
+        tail = self._end_output(job.id, changes["outcome"])
         ending = Ending(
             started_at=began,
             finished_at=began + timedelta(seconds=seconds),
             worker=self._name,
-            max_rss=peak() if task.alone else None,
+            max_rss=self._peak(task),
+            cpu_seconds=self._meter.stop(),
+            log_tail=tail,
+            progress=context.progress,
             **changes,
         )
-        _flush()
         return Report(job.id, ending, result, seconds)
 
+    def _context(self, job_id: str, began: datetime) -> Context:
+        return Context(
+            job_id,
+            began,
+            lines=self._lines,
+            folder=self._progress,
+            cancelled=self._is_cancelled,
+        )
+
+    def _is_cancelled(self, job_id: str) -> bool:
+        return self._slots.to_stop(self._slot) == job_id
+
+    def _end_output(self, job_id: str, outcome: Outcome) -> tuple[str, ...] | None:
+        if self._output is None:
+            _flush()
+        elif self._output.end() and outcome in _WENT_WRONG:
+            return self._output.tail(job_id)
+        return None
+
     def _attempt(self, task: Task) -> tuple[bytes | None, dict[str, Any]]:
-        handler = find(task.job.name)
-        if handler is None:
-            raise LookupError(task.job.name)  # the daemon hands over known names only
         try:
-            value = self._call(handler, task)
+            value = self._value(task)
         except Retry as err:
             return None, {
                 "outcome": Outcome.ERROR,
                 "after": err.after,
-                "error": _describe(err),
+                "error": describe(err),
             }
         except Snooze as err:
             return None, {"outcome": Outcome.SNOOZED, "after": err.after}
@@ -92,34 +137,63 @@ class Worker:
             return None, {
                 "outcome": Outcome.ERROR,
                 "final": True,
-                "error": _describe(err),
+                "error": describe(err),
             }
         except JobTimeout as err:
-            return None, {"outcome": Outcome.TIMEOUT, "error": _describe(err)}
+            return None, {"outcome": Outcome.TIMEOUT, "error": describe(err)}
         except JobCancelled:
             return None, {"outcome": Outcome.CANCELLED}
+        except ShellError as err:
+            return None, {"outcome": Outcome.ERROR, "error": describe(err), "exit": err.exit}
         except BaseException as err:  # a handler's SystemExit or GeneratorExit ends no worker
-            return None, {"outcome": Outcome.ERROR, "error": _describe(err)}
-        return self._result(value)
+            return None, {"outcome": Outcome.ERROR, "error": describe(err)}
+        return kept_result(value, self._max_result)
+
+    def _value(self, task: Task) -> Any:
+        if task.job.shell is not None:
+            return self._call_command(task)
+        handler = find(task.job.name)
+        if handler is None:
+            raise LookupError(task.job.name)  # the daemon hands over known names only
+        return self._call(handler, task)
+
+    def _call_command(self, task: Task) -> Any:
+        from jobctl.runtime.shell import Command
+
+        self._command = None
+        self._command = command = Command(task.job)
+        try:
+            return self._call_sync(command.result, task)
+        except (JobTimeout, JobCancelled):
+            command.end()
+            raise
+
+    def _peak(self, task: Task) -> int | None:
+        if task.job.shell is not None:
+            return None if self._command is None else self._command.max_rss
+        return peak() if task.alone else None
 
     def _call(self, handler: Handler, task: Task) -> Any:
         arguments = handler.bind(task.job)
         if handler.is_async:
             return self._call_async(lambda: handler.function(*arguments), task)
+        value = self._call_sync(lambda: handler.function(*arguments), task)
+        if hasattr(value, "__await__"):
+            # A plain function around an async one: its work has not been done yet.
+            return self._call_async(lambda: value, task)
+        return value
+
+    def _call_sync(self, call: Callable[[], Any], task: Task) -> Any:
         self._current = task.job.id
         try:
             if task.timeout is not None:
                 signal.setitimer(signal.ITIMER_REAL, task.timeout)
             self._check_stop()
-            value = handler.function(*arguments)
+            return call()
         finally:
             self._current = None
             if task.timeout is not None:
                 signal.setitimer(signal.ITIMER_REAL, 0)
-        if hasattr(value, "__await__"):
-            # A plain function around an async one: its work has not been done yet.
-            return self._call_async(lambda: value, task)
-        return value
 
     def _call_async(self, call: Callable[[], Any], task: Task) -> Any:
         import asyncio
@@ -153,7 +227,7 @@ class Worker:
                 raise
             except TimeoutError:
                 if scope.expired():
-                    raise JobTimeout(_too_long(task.timeout)) from None
+                    raise JobTimeout(too_long(task.timeout)) from None
                 raise
             finally:
                 self._current = self._stop_async = None
@@ -175,53 +249,6 @@ class Worker:
             self._stop_async()
         else:
             raise JobCancelled
-
-    def _result(self, value: Any) -> tuple[bytes | None, dict[str, Any]]:
-        done: dict[str, Any] = {"outcome": Outcome.COMPLETED}
-        if value is None:
-            return None, done
-        try:
-            result = msgspec.json.encode(plain(value, "result", self._max_result))
-        except Exception as err:  # whatever a foreign type's encoding raises
-            # The work is done: to run it again for the sake of its result would do it twice.
-            message = _text(f"the job completed, but its result was not kept: {err}")
-            return None, {**done, "error": JobError("ResultNotKept", message)}
-        return result, done
-
-
-def _too_long(timeout: float | None) -> str:
-    return f"the job ran longer than its timeout of {timeout:g} s"
-
-
-def _describe(err: BaseException) -> JobError:
-    import traceback
-
-    frames = err.__traceback__
-    while frames is not None and frames.tb_frame.f_code.co_filename.startswith(_OWN_FOLDER):
-        frames = frames.tb_next  # begin where the handler's own code begins
-    if frames is None:
-        text = "".join(traceback.format_exception_only(err))
-    else:
-        text = "".join(traceback.format_exception(type(err), err, frames))
-    if len(text) > _TRACEBACK_LENGTH:
-        text = f"[…]\n{text[-_TRACEBACK_LENGTH:]}"
-    kind = type(err)
-    module = str(kind.__module__)
-    own = module == "builtins" or module.startswith("jobctl.")
-    name = kind.__qualname__ if own else f"{module}.{kind.__qualname__}"
-    return JobError(name, _text(err)[:_MESSAGE_LENGTH], _text(text))
-
-
-_OWN_FOLDER = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
-
-
-def _text(value: object) -> str:
-    """Return text that UTF-8 can hold, whatever a foreign __str__ does."""
-    try:
-        text = str(value)
-    except Exception as err:
-        text = f"<its text cannot be had: {type(err).__name__}>"
-    return text.encode("utf-8", "backslashreplace").decode()
 
 
 def _flush() -> None:

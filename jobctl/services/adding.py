@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 
+from jobctl.core import dependencies
 from jobctl.core import job as transitions
 from jobctl.core.store import AnyJob, Transaction
 from jobctl.errors import Duplicate, InvalidJob
@@ -47,11 +48,26 @@ def parts(spec: Spec) -> tuple[str, Any, Mapping[str, Any]]:
     raise InvalidJob("it is no job: give name, data and options, or (name, data, options)")
 
 
+def comes_after(before: Wanted, one: Wanted) -> Wanted:
+    """Return `one` as the next link of a chain: it waits for `before` too."""
+    after = tuple(dict.fromkeys((*one.job.after, before.job.id)))
+    return msgspec.structs.replace(one, job=msgspec.structs.replace(one.job, after=after))
+
+
+def with_shell(wanted: Wanted, shell: dict[str, Any]) -> Wanted:
+    """Return what is wanted as a shell job."""
+    job = msgspec.structs.replace(wanted.job, shell=shell)
+    return msgspec.structs.replace(wanted, job=job)
+
+
 def put(tx: Transaction, wanted: Wanted) -> Added:
-    """Add one job. Raises Duplicate or WrongStatus if its id is taken and may not be."""
+    """Add one job. Raises Duplicate or WrongStatus if its id is taken and may not be,
+    and as dependencies.check does."""
     # A random id is new: nothing to look up, so a plain add needs no index.
     old = tx.get(wanted.job.id) if wanted.named else None
     if old is None:
+        if wanted.job.after:
+            dependencies.check(tx, wanted.job)
         tx.add((wanted.job,))
         return Added(wanted.job.id, True, wanted.job)
     return _settle_clash(tx, old, wanted)
@@ -69,6 +85,10 @@ def put_all(tx: Transaction, wanted: Sequence[Wanted]) -> None:
             if old is not None:
                 _settle_clash(tx, old, one)
                 continue
+        if one.job.after:
+            tx.add(batch.values())
+            batch = {}
+            dependencies.check(tx, one.job)
         batch[one.job.id] = one.job
     tx.add(batch.values())
 
@@ -82,5 +102,6 @@ def _settle_clash(tx: Transaction, old: AnyJob, wanted: Wanted) -> Added:
             "if_exists keep or replace"
         )
     job = transitions.replace(old, wanted.job)
+    dependencies.check(tx, job)
     tx.save(job)
     return Added(job.id, True, job)

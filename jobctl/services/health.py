@@ -12,6 +12,7 @@ from jobctl.core.note import SCHEDULE
 from jobctl.core.store import AnyJob, Store
 from jobctl.core.units import human_duration
 from jobctl.errors import StoreError
+from jobctl.services.pausing import paused
 
 if TYPE_CHECKING:
     from jobctl.core.schedule import Schedule
@@ -59,7 +60,7 @@ def examine(
         daemon = list(_daemon(store, patience))
     except StoreError as err:
         daemon = [Check("daemon", False, str(err))]
-    checks = [*daemon, _disk(store), _oldest(store, now, max_wait)]
+    checks = [*daemon, _disk(store), _oldest(store, now, max_wait), *_paused(store)]
     if any(one.expect_within is not None for one in schedules):
         checks.append(_schedules(store, now, schedules))
     return Health.of(*checks)
@@ -86,6 +87,17 @@ def _disk(store: Store) -> Check:
     except StoreError as err:
         return Check("disk", False, str(err))
     return Check("disk", True, "the store can be written")
+
+
+def _paused(store: Store) -> Iterator[Check]:
+    """Say what rests: nothing is wrong with that, but who wonders why should read it."""
+    try:
+        for pause in paused(store):
+            who = "all jobs rest" if pause.name is None else f"jobs of {pause.name} rest"
+            undo = f"jobctl resume {pause.name or ''}".rstrip()
+            yield Check("paused", True, f"{who} until `{undo}`")
+    except StoreError as err:
+        yield Check("paused", False, str(err))
 
 
 def _oldest(store: Store, now: datetime, max_wait: float) -> Check:

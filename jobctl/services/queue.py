@@ -5,9 +5,11 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 from jobctl.clock import Clock
+from jobctl.core import dependencies
 from jobctl.core import job as transitions
 from jobctl.core.data import show
 from jobctl.core.intake import MAX_DATA, new_job, own_id, parse_time
@@ -16,7 +18,20 @@ from jobctl.core.note import TICK
 from jobctl.core.store import AnyJob, Stats, Store, Transaction
 from jobctl.core.text import nearest
 from jobctl.errors import InvalidJob, NotFound, StaleJob
-from jobctl.services.adding import NO_OPTIONS, Added, Spec, Wanted, parts, put, put_all
+from jobctl.services import pausing
+from jobctl.services.adding import (
+    NO_OPTIONS,
+    Added,
+    Spec,
+    Wanted,
+    comes_after,
+    parts,
+    put,
+    put_all,
+    with_shell,
+)
+from jobctl.services.beside import Beside
+from jobctl.services.pausing import Pause
 from jobctl.services.waiting import Waited, wait_for
 
 #: How many jobs a bulk change takes at a time, giving the write lock up in between.
@@ -26,6 +41,8 @@ SHOWN = 10
 
 # Inside the class, `list` is the method.
 _Jobs = list[AnyJob]
+_Pauses = list[Pause]
+_Ids = list[str]
 
 
 class QueueService:
@@ -50,6 +67,7 @@ class QueueService:
         nap: Callable[[float], None] = time.sleep,
     ) -> None:
         self._store = store
+        self._beside = Beside(store)
         self._clock = clock
         self._max_data = max_data
         self._retention = dict(retention or {})
@@ -66,11 +84,33 @@ class QueueService:
         Raises InvalidJob; Duplicate with if_exists `error`, and WrongStatus with `replace`
         if the one that is there is running.
         """
-        wanted = self._wanted(name, data, options)
+        return self._put(self._wanted(name, data, options))
+
+    def _put(self, wanted: Wanted) -> Added:
         with self._store.transaction() as tx:
             added = put(tx, wanted)
+            self._beside.forget_replaced([wanted])
         self._store.wake()
         return added
+
+    def add_shell(
+        self,
+        argv: Sequence[str],
+        options: Mapping[str, Any] = NO_OPTIONS,
+        *,
+        name: str | None = None,
+        cwd: str,
+        env: Mapping[str, str],
+    ) -> Added:
+        """Add a job that runs a command; `env` is all of its environment.
+
+        Without a name it gets the command's. Raises as `add` does.
+        """
+        from jobctl.core.shell import default_name, shell_of
+
+        shell = shell_of(argv, cwd, env, max_data=self._max_data)
+        wanted = self._wanted(name or default_name(argv), None, options)
+        return self._put(with_shell(wanted, shell))
 
     def add_many(self, specs: Iterable[Spec]) -> list[str]:
         """Add jobs with one durable commit, all or none, and return their ids in order.
@@ -78,11 +118,21 @@ class QueueService:
         Everything is checked before anything is written. Raises as `add` does.
         """
         wanted = [self._from_spec(spec, f"job {n}: ") for n, spec in enumerate(specs, 1)]
-        if wanted:
-            with self._store.transaction() as tx:
-                put_all(tx, wanted)
-            self._store.wake()
+        self._put_all(wanted)
         return [one.job.id for one in wanted]
+
+    def chain(self, specs: Iterable[Spec | str]) -> list[str]:
+        """Add jobs that run one after the other, all or none, and return their ids in order.
+
+        A spec is one of add_many, or a name alone. Each waits for the one before it, and for
+        what it names itself. Raises as `add` does.
+        """
+        links: list[Wanted] = []
+        for n, spec in enumerate(specs, 1):
+            one = self._from_spec((spec,) if isinstance(spec, str) else spec, f"job {n}: ")
+            links.append(comes_after(links[-1], one) if links else one)
+        self._put_all(links)
+        return [one.job.id for one in links]
 
     def check(self, spec: Spec) -> None:
         """Raise InvalidJob if add_many would refuse `spec`."""
@@ -90,7 +140,8 @@ class QueueService:
 
     def get(self, job_id: str) -> AnyJob | None:
         """Return the job with exactly this id, or None."""
-        return self._store.get(job_id)
+        job = self._store.get(job_id)
+        return None if job is None else self._beside.shown(job)
 
     def resolve(self, prefix: str) -> AnyJob:
         """Return the job whose id is `prefix`, or else the only one that begins with it.
@@ -99,7 +150,7 @@ class QueueService:
         """
         if not prefix:
             raise InvalidJob("the id is empty: give an id or the beginning of one")
-        job = self._store.get(prefix)
+        job = self.get(prefix)
         if job is not None:
             return job
         found = self._store.find(prefix, SHOWN + 1)
@@ -109,7 +160,7 @@ class QueueService:
                 f"{show(prefix)} is the beginning of several ids: "
                 f"{', '.join(found[:SHOWN])}{more}. Give more of it"
             )
-        return _required(self._store.get(found[0]) if found else None, prefix)
+        return _required(self.get(found[0]) if found else None, prefix)
 
     def list(
         self,
@@ -124,7 +175,8 @@ class QueueService:
             if type(value) is not int or value < 0:
                 raise InvalidJob(f"{field} {show(value)} is refused: use a whole number >= 0")
         wanted = None if status is None else parse_status(status)
-        return self._store.list(status=wanted, name=name, limit=limit, offset=offset)
+        found = self._store.list(status=wanted, name=name, limit=limit, offset=offset)
+        return [self._beside.shown(job) for job in found]
 
     def stats(self) -> Stats:
         """Return how many jobs have each status."""
@@ -137,13 +189,14 @@ class QueueService:
         """
         now = self._clock.now()
 
-        def also(tx: Transaction, job: AnyJob) -> None:
+        def then(tx: Transaction, job: AnyJob) -> None:
+            dependencies.check_retry(tx, job)
             if job.schedule is not None:  # its next tick finds it unfinished
                 from jobctl.services.ticking import reopen
 
                 reopen(tx, job.schedule, job.id, now)
 
-        return self._change(job_id, transitions.retry, also)
+        return self._change(job_id, transitions.retry, then)
 
     def cancel(self, job_id: str) -> AnyJob:
         """Cancel a pending job, or ask the daemon to end a running one; return the job.
@@ -151,7 +204,23 @@ class QueueService:
         Raises NotFound or WrongStatus.
         """
         now = self._clock.now()
-        return self._change(job_id, lambda job: transitions.cancel(job, now))
+        return self._change(
+            job_id,
+            lambda job: transitions.cancel(job, now),
+            lambda tx, job: dependencies.follow(tx, [job], now),
+        )
+
+    def pause(self, name: str | None = None) -> Pause:
+        """Let the jobs of a name rest, None for all. Raises InvalidJob."""
+        return pausing.pause(self._store, name, self._clock.now())
+
+    def resume(self, name: str | None = None) -> _Pauses:
+        """End the pause of a name, None for every pause; return those that ended."""
+        return pausing.resume(self._store, name)
+
+    def paused(self) -> _Pauses:
+        """Return what rests: all jobs first, then by name."""
+        return pausing.paused(self._store)
 
     def delete(self, job_id: str) -> None:
         """Remove a job that is not running. Raises NotFound or WrongStatus."""
@@ -159,6 +228,16 @@ class QueueService:
             job = _required(tx.get(job_id), job_id)
             transitions.delete(job)
             tx.delete(job)
+            dependencies.follow(tx, [job], self._clock.now(), deleted=True)
+        self._beside.forget([job_id])
+
+    def log_path(self, job_id: str) -> Path:
+        """Return where the log of a job is. It is there if its handler has printed anything."""
+        return self._beside.log_path(job_id)
+
+    def read_log(self, job_id: str) -> bytes:
+        """Return all that a job's handlers have written so far. Raises OSError."""
+        return self._beside.read_log(job_id)
 
     def cleanup(self, before: datetime | None = None) -> int:
         """Delete finished jobs that ended before a time; return how many.
@@ -224,6 +303,13 @@ class QueueService:
             return Wanted(job, False, "keep")
         return Wanted(job, own_id(options) is not None, options.get("if_exists") or "keep")
 
+    def _put_all(self, wanted: Sequence[Wanted]) -> None:
+        if wanted:
+            with self._store.transaction() as tx:
+                put_all(tx, wanted)
+                self._beside.forget_replaced(wanted)
+            self._store.wake()
+
     def _from_spec(self, spec: Spec, place: str) -> Wanted:
         try:
             return self._wanted(*parts(spec))
@@ -234,14 +320,14 @@ class QueueService:
         self,
         job_id: str,
         transition: Callable[[AnyJob], AnyJob],
-        also: Callable[[Transaction, AnyJob], None] = lambda tx, job: None,
+        then: Callable[[Transaction, AnyJob], object],
     ) -> AnyJob:
         with self._store.transaction() as tx:
             job = _required(tx.get(job_id), job_id)
             changed = transition(job)
             if changed is not job:
                 tx.save(changed)
-                also(tx, changed)
+                then(tx, changed)
         self._store.wake()
         return changed
 
@@ -277,15 +363,16 @@ class QueueService:
         return len(notes)
 
     def _delete_step(self, jobs: Sequence[AnyJob]) -> int:
-        deleted = 0
+        deleted: _Ids = []
         with self._store.transaction() as tx:
             for job in jobs:
                 try:
                     tx.delete(job)
-                    deleted += 1
+                    deleted.append(job.id)
                 except StaleJob:
                     pass  # retried or deleted by somebody else meanwhile
-        return deleted
+        self._beside.forget(deleted)
+        return len(deleted)
 
 
 def parse_status(value: str) -> Status:

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 
 import msgspec
 
+from jobctl.core import dependencies
 from jobctl.core import job as transitions
 from jobctl.core.due import Action, Due, Firing, Missed, due, overlap
 from jobctl.core.intake import random_id
@@ -182,6 +183,7 @@ def _cancel(tx: Transaction, jobs: Sequence[AnyJob], now: datetime) -> None:
             changed = transitions.cancel(current, now)
             if changed is not current:
                 tx.save(changed)
+                dependencies.follow(tx, [changed], now)
 
 
 def _job(schedule: Schedule, firing: Firing, now: datetime, *, queued: bool) -> AnyJob:

@@ -9,7 +9,7 @@ from tests.helpers import NOON, after, claim, end, ids, make_job, put, there
 
 
 def closed_to(*names: str) -> Gate:
-    return lambda name, key: Verdict.CLOSED if name in names else Verdict.TAKE
+    return lambda name, key, shell: Verdict.CLOSED if name in names else Verdict.TAKE
 
 
 def test_a_claimed_job_runs(store: Store) -> None:
@@ -163,6 +163,30 @@ def test_a_closed_lane_lets_the_others_pass(store: Store) -> None:
     assert ids(claim(store, 9)) == ["a2", "a1"]
 
 
+def test_shell_jobs_run_though_the_name_is_closed_to_others(store: Store) -> None:
+    put(
+        store,
+        *(make_job(f"s{n}", name="shut", concurrency_key=f"k{n % 9}") for n in range(20_000)),
+        *(
+            make_job(
+                f"{n:02}", name="shut", concurrency_key="k1", shell={}, created_at=after(1)
+            )
+            for n in range(12)
+        ),
+    )
+    asked: list[tuple[str, str | None, bool]] = []
+
+    def gate(name: str, key: str | None, shell: bool) -> Verdict:
+        asked.append((name, key, shell))
+        return Verdict.TAKE if shell else Verdict.NAME_CLOSED
+
+    # Every tenth may ask for the longest waiting, which is none of them.
+    assert ids(claim(store, 99, gate=gate)) == [f"{n:02}" for n in range(12)]
+    assert asked.count(("shut", "k1", True)) == 12
+    assert len(asked) == 13
+    assert claim(store, 99, gate=gate) == []
+
+
 def test_a_closed_name_is_asked_for_once_whatever_its_keys(store: Store) -> None:
     put(
         store,
@@ -171,7 +195,7 @@ def test_a_closed_name_is_asked_for_once_whatever_its_keys(store: Store) -> None
     )
     asked: list[str] = []
 
-    def gate(name: str, key: str | None) -> Verdict:
+    def gate(name: str, key: str | None, shell: bool) -> Verdict:
         asked.append(name)
         return Verdict.NAME_CLOSED if name == "shut" else Verdict.TAKE
 
@@ -185,7 +209,7 @@ def test_a_name_may_close_after_some(store: Store) -> None:
     put(store, *(make_job(f"{n}", concurrency_key=f"k{n}") for n in range(4)))
     put(store, make_job("other", name="other"))
     verdicts = iter([Verdict.TAKE, Verdict.NAME_CLOSED, Verdict.TAKE])
-    assert ids(claim(store, 9, gate=lambda name, key: next(verdicts))) == ["0", "other"]
+    assert ids(claim(store, 9, gate=lambda *_: next(verdicts))) == ["0", "other"]
     assert ids(claim(store, 9)) == ["1", "2", "3"]
 
 
@@ -193,7 +217,7 @@ def test_a_name_whose_longest_waiting_are_closed_goes_on(store: Store) -> None:
     put(store, *(make_job(f"s{n:03}", concurrency_key="shut") for n in range(200)))
     put(store, *(make_job(f"{n:02}", created_at=after(1)) for n in range(25)))
 
-    def gate(name: str, key: str | None) -> Verdict:
+    def gate(name: str, key: str | None, shell: bool) -> Verdict:
         return Verdict.CLOSED if key == "shut" else Verdict.TAKE
 
     assert ids(claim(store, 50, gate=gate)) == [f"{n:02}" for n in range(25)]
@@ -204,7 +228,7 @@ def test_a_lane_may_close_after_some(store: Store) -> None:
     put(store, *(make_job(f"{name}{n}", name=name) for n in range(3) for name in "ab"))
     room = {"a": 1, "b": 2}
 
-    def gate(name: str, key: str | None) -> Verdict:
+    def gate(name: str, key: str | None, shell: bool) -> Verdict:
         room[name] -= 1
         return Verdict.TAKE if room[name] >= 0 else Verdict.CLOSED
 
@@ -215,7 +239,7 @@ def test_a_lane_may_close_after_some(store: Store) -> None:
 def test_full_ends_the_claim(store: Store) -> None:
     put(store, *(make_job(f"{n}") for n in range(5)))
     verdicts = iter([Verdict.TAKE, Verdict.TAKE, Verdict.FULL])
-    assert ids(claim(store, 9, gate=lambda name, key: next(verdicts))) == ["0", "1"]
+    assert ids(claim(store, 9, gate=lambda *_: next(verdicts))) == ["0", "1"]
     assert store.stats() == Stats(pending=3, running=2)
 
 
@@ -228,7 +252,7 @@ def test_a_gate_is_asked_by_name_and_key(store: Store) -> None:
     )
     asked: list[tuple[str, str | None]] = []
 
-    def gate(name: str, key: str | None) -> Verdict:
+    def gate(name: str, key: str | None, shell: bool) -> Verdict:
         asked.append((name, key))
         return Verdict.CLOSED if key == "k1" else Verdict.TAKE
 
@@ -264,7 +288,7 @@ def test_due_jobs_that_may_not_run_hide_no_later_ones(store: Store) -> None:
     put(store, *(make_job(f"e{n}", run_at=after(n)) for n in range(1100)))
     asked: list[str] = []
 
-    def full(name: str, key: str | None) -> Verdict:
+    def full(name: str, key: str | None, shell: bool) -> Verdict:
         asked.append(name)
         return Verdict.FULL
 

@@ -35,12 +35,13 @@ new_jobs = st.builds(
     created_at=st.integers(0, 9).map(after),
     concurrency_key=st.sampled_from([None, "k"]),
     after=st.sampled_from([(), (), ("a1",), ("a1", "b2"), ("c4",)]),
+    shell=st.sampled_from([None, {"argv": ["true"]}]),
 )
 few_jobs = st.lists(new_jobs, max_size=3)
 
 
-def shut(name: str | None, verdict: Verdict) -> Gate:
-    return lambda asked, key: verdict if asked == name else Verdict.TAKE
+def shut(closed: tuple[str, bool] | None, verdict: Verdict) -> Gate:
+    return lambda name, key, shell: verdict if (name, shell) == closed else Verdict.TAKE
 
 
 def bare(job: Job[Any] | None) -> Job[Any] | None:
@@ -90,13 +91,13 @@ class StoreMachine(RuleBasedStateMachine):
 
     @rule(
         limit=st.integers(0, 12),
-        name=st.sampled_from([None, None, "x"]),
+        closed=st.sampled_from([None, None, ("x", False), ("x", True)]),
         verdict=st.sampled_from([Verdict.CLOSED, Verdict.NAME_CLOSED]),
     )
-    def claim(self, limit: int, name: str | None, verdict: Verdict) -> None:
+    def claim(self, limit: int, closed: tuple[str, bool] | None, verdict: Verdict) -> None:
         now = after(self.time)
-        real = claim(self.real, limit, now, shut(name, verdict))
-        model = claim(self.model, limit, now, shut(name, verdict))
+        real = claim(self.real, limit, now, shut(closed, verdict))
+        model = claim(self.model, limit, now, shut(closed, verdict))
         assert [bare(job) for job in real] == [bare(job) for job in model]
 
     @rule(seconds=st.integers(1, 30))

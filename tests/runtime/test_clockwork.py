@@ -90,7 +90,7 @@ class Works:
         put(self.store, make_job(job_id, created_at=self.clock.now(), **fields))
         name = fields.get("name", "work")
 
-        def gate(other: str, key: str | None) -> Verdict:
+        def gate(other: str, key: str | None, shell: bool) -> Verdict:
             return Verdict.TAKE if other == name else Verdict.NAME_CLOSED
 
         (job,) = claim(self.store, 1, self.clock.now(), gate)

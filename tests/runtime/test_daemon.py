@@ -241,10 +241,12 @@ def test_a_handler_that_spoils_its_worker_hurts_only_itself(shared: Rig, name: s
     assert shared.ended(shared.queue.add("echo")).status is Status.COMPLETED
 
 
-def test_output_of_handlers_goes_to_the_daemons_own(shared: Rig) -> None:
-    shared.ended(shared.queue.add("print"))
-    out = shared.folder / "out"
-    eventually(lambda: "printed by a handler\n" in out.read_text())
+def test_output_of_handlers_goes_to_the_log_of_the_job_alone(shared: Rig) -> None:
+    job_id = shared.queue.add("print")
+    shared.ended(job_id)
+    log = shared.folder / f".jobctl/logs/{job_id}.log"
+    assert " info printed by a handler\n" in log.read_text()
+    assert "printed" not in (shared.folder / "out").read_text()
 
 
 def test_a_handler_that_closes_stdout_ends_no_worker(shared: Rig) -> None:

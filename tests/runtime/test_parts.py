@@ -72,7 +72,7 @@ def test_without_room_there_is_none() -> None:
 
 def test_unknown_names_need_no_worker_but_wait_if_no_name_is_known() -> None:
     assert Plan(durations(), 0, [], {"a"}).admit("b", None) is Verdict.TAKE
-    assert Plan(durations(), 9, [], set()).admit("b", None) is Verdict.CLOSED
+    assert Plan(durations(), 9, [], set()).admit("b", None) is Verdict.NAME_CLOSED
 
 
 @pytest.fixture

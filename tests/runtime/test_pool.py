@@ -13,14 +13,13 @@ import pytest
 
 from jobctl.core.job import Ending, Options, Outcome
 from jobctl.core.limits import Limits
-from jobctl.runtime.channel import Channel, Exited, Report, Task, decode_task
+from jobctl.runtime.channel import STOP_SIGNAL, Channel, Exited, Report, Task, decode_task
 from jobctl.runtime.crew import LONGEST_PAUSE
 from jobctl.runtime.deadlines import IDLE
 from jobctl.runtime.pool import Pool
 from jobctl.runtime.server import Server
 from jobctl.runtime.settings import Terms
 from jobctl.runtime.slots import Slots
-from jobctl.runtime.worker import STOP_SIGNAL
 from tests.helpers import NOON, FakeClock, make_job
 
 

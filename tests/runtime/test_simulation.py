@@ -82,6 +82,9 @@ class Shelf:
     def note(self, topic: str, key: str) -> Note | None:
         return self._notes.get((topic, key)) or self.notes_.get((topic, key))
 
+    def any_waiting(self) -> bool:
+        return False
+
     def notes(self, topic: str) -> list[Note]:
         return [note for (of, _), note in self.notes_.items() if of == topic]
 

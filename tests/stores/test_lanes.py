@@ -35,7 +35,7 @@ def _fill(store: Store, count: int) -> None:
     ("count", "step", "shut"), [(1500, 1500, ""), (300, 7, ""), (300, 300, "k"), (300, 30, "l")]
 )
 def test_as_the_reference_store(count: int, step: int, shut: str, tmp_path: Path) -> None:
-    def gate(name: str, key: str | None) -> Verdict:
+    def gate(name: str, key: str | None, shell: bool) -> Verdict:
         return Verdict.CLOSED if key == shut else Verdict.TAKE
 
     orders = []
@@ -47,3 +47,21 @@ def test_as_the_reference_store(count: int, step: int, shut: str, tmp_path: Path
         orders.append(order)
         store.close()
     assert orders[0] == orders[1]
+
+
+def test_shell_jobs_stand_in_lanes_of_their_own_after_a_reload(tmp_path: Path) -> None:
+    store = DirectoryStore(tmp_path / "store")
+    put(
+        store,
+        *(make_job(f"a{n}", shell={"argv": ["x"]} if n % 2 else None) for n in range(6)),
+        make_job("late", shell={"argv": ["x"]}, run_at=after(5)),
+    )
+    store.close()
+
+    def gate(name: str, key: str | None, shell: bool) -> Verdict:
+        return Verdict.TAKE if shell else Verdict.NAME_CLOSED
+
+    again = DirectoryStore(tmp_path / "store")
+    assert ids(claim(again, 9, after(9), gate)) == ["a1", "a3", "a5", "late"]
+    assert ids(claim(again, 9, after(9))) == ["a0", "a2", "a4"]
+    again.close()

@@ -37,6 +37,10 @@ def command(
     backoff: Annotated[
         _Text, typer.Option(metavar="DELAYS|JSON", help='1s,1m,1h or {"base": "1s"}.')
     ] = None,
+    after: Annotated[
+        list[str] | None,
+        typer.Option(metavar="ID[,ID]", help="Run when these have completed."),
+    ] = None,
     concurrency_key: Annotated[_Text, typer.Option(help="Jobs that share a limit.")] = None,
     wait: Annotated[bool, typer.Option("--wait", help="Wait until it has ended.")] = False,
     wait_timeout: Annotated[
@@ -44,6 +48,13 @@ def command(
     ] = None,
     from_file: Annotated[
         _Text, typer.Option("--from", metavar="FILE.jsonl|-", help="A job a line, as JSON.")
+    ] = None,
+    shell: Annotated[
+        bool, typer.Option("--shell", help="Run a command: add [NAME] --shell -- CMD ARGS...")
+    ] = False,
+    env: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME[=VALUE]", help="A variable for --shell. Repeatable."),
     ] = None,
     json: Json = False,
 ) -> int:
@@ -59,10 +70,17 @@ def command(
         "tags": tag,
         "backoff": backoff,
         "concurrency_key": concurrency_key,
+        "after": after or None,
     }
     given = {key: value for key, value in options.items() if value is not None}
     wanted = adding.Wanted(name, values or [], data_file, given)
     until = adding.Until(wait, wait_timeout)
+    if shell or env:
+        from jobctl.cli import adding_shell
+
+        command = adding_shell.typed(ctx, [name, *(values or [])], env or [], shell=shell)
+        adding_shell.refuse_beside(data_file, from_file)
+        return adding_shell.add(session(ctx), command, given, until, as_json=json)
     if from_file is not None:
         return adding.add_file(session(ctx), from_file, wanted, until, as_json=json)
     return adding.add_one(session(ctx), wanted, until, as_json=json)

@@ -15,3 +15,6 @@ def command(ctx: typer.Context, json: Json = False) -> None:
         render.json(counts)
     else:
         render.table(("STATUS", "JOBS"), [(name, str(n)) for name, n in counts.items()])
+        from jobctl.cli import pauses
+
+        pauses.remind(session(ctx).queue.paused())

@@ -7,8 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from jobctl.cli import jobdata, render
-from jobctl.cli.adding import note_unknown
+from jobctl.cli import jobdata, known, render
 from jobctl.cli.options import Json, session
 from jobctl.cli.schedules.shown import Name
 from jobctl.cli.words import local_time
@@ -79,7 +78,7 @@ def command(
         every=every,
         options=options,
     )
-    note_unknown(here, [job])
+    known.note_unknown(here, [job], "the daemon refuses the schedule until there is one")
     if json:
         render.json({"name": name, "file": str(path)})
     else:

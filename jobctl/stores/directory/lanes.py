@@ -15,6 +15,7 @@ from jobctl.core.job import Status
 from jobctl.core.note import EVERYTHING, PAUSE, TOPICS
 from jobctl.core.store import Gate, Verdict
 from jobctl.stores.directory.lane import Elder, Heads, Lane, Order, Source
+from jobctl.stores.directory.rows import SHELL, lane_key
 from jobctl.stores.directory.waits import Moved
 
 #: Every so many claims one goes to the longest waiting, so that nothing starves.
@@ -25,10 +26,11 @@ _BEFORE_ALL = (-1, -1)
 
 
 class Name:
-    """The lanes of one job name."""
+    """The lanes of one job name: those of its shell jobs, or of all others."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, shell: bool) -> None:
         self.name = name
+        self.shell = shell
         self.lanes: Heads[Lane] = Heads()
         self.closed = False  # to the claim that is going on
         self.paused = False
@@ -59,10 +61,13 @@ class Name:
                 self._elders.popleft()
             if self._elders or not self._more:
                 break
-            self._elders.extend(source.oldest(self.name, self._after, ELDERS))
-            self._more = len(self._elders) == ELDERS
-            if self._elders:
-                self._after = self._elders[-1][:2]
+            found = source.oldest(self.name, self._after, ELDERS)
+            self._more = len(found) == ELDERS
+            if found:
+                self._after = found[-1][:2]
+            self._elders.extend(one for one in found if one[2].startswith(SHELL) is self.shell)
+            if not self._elders:
+                break  # of the other kind, all of them: the next time looks further
         for elder in self._elders:
             if elder[1] not in self.gone and not self.lane(elder[2]).closed:
                 return elder
@@ -75,6 +80,10 @@ class Name:
             self._after = _BEFORE_ALL
             self._more = True
             self._asked = False
+
+
+def _heading(name: str, shell: bool) -> str:
+    return f"{SHELL}{name}" if shell else name
 
 
 class Lanes:
@@ -108,12 +117,12 @@ class Lanes:
         self._paused = source.paused()
         found = source.next_lane("", "")
         while found is not None:
-            name = self._name(found[0])
+            name = self._name(*found)
             name.lane(found[1])
             name.lanes.offer(found[1], source)
             found = source.next_lane(*found)
         for name in self._names.all():
-            self._names.offer(name.name, source)
+            self._names.offer(_heading(name.name, name.shell), source)
         self._loaded = True
 
     def follow_all(self, entries: Iterable[Any], moved: Iterable[Moved]) -> None:
@@ -133,10 +142,11 @@ class Lanes:
     def pause(self, name: str, *, on: bool) -> None:
         """Let the jobs of a name (EVERYTHING: of all) rest, or go on."""
         (self._paused.add if on else self._paused.discard)(name)
-        known = self._names.get(name)
-        if known is not None:
-            known.paused = on
-            self._resumed.add(name)
+        for heading in (_heading(name, False), _heading(name, True)):
+            known = self._names.get(heading)
+            if known is not None:
+                known.paused = on
+                self._resumed.add(heading)
 
     def follow(self, entry: Any) -> None:
         """Take in a line of the journal: a job in its newest state."""
@@ -146,25 +156,25 @@ class Lanes:
                 for each in name.lanes.all():
                     each.discard(entry.seq)
             return
-        key = entry.concurrency_key or ""
+        key = lane_key(entry)
         if entry.status is Status.PENDING and entry.run_at is None and not entry.after:
             self.ready(entry.name, key, -entry.priority, 0, entry.seq)
         else:
             self._leave(entry.name, key, entry.seq)
 
     def _leave(self, name: str, key: str, seq: int) -> None:
-        if known := self._names.get(name):
+        if known := self._names.get(_heading(name, key.startswith(SHELL))):
             known.forget_elders()
             if lane := known.lanes.get(key):
                 lane.discard(seq)
 
     def ready(self, name: str, key: str, rank: int, due: int, seq: int) -> None:
         """Take in a job that may be claimed now."""
-        its, order = self._name(name), (rank, due, seq)
+        its, order = self._name(name, key), (rank, due, seq)
         its.lane(key).add(order)
         its.forget_elders()
         its.lanes.sooner(key, order)
-        self._names.sooner(name, order)
+        self._names.sooner(_heading(name, its.shell), order)
 
     def settled(self) -> None:
         """Be told that the index knows all that was claimed."""
@@ -180,8 +190,8 @@ class Lanes:
         self.full = False
         if EVERYTHING in self._paused:
             return taken
-        for name_again in self._resumed:
-            self._names.offer(name_again, source)
+        for heading in self._resumed:
+            self._names.offer(heading, source)
         self._resumed.clear()
         try:
             while len(taken) < limit:
@@ -189,7 +199,8 @@ class Lanes:
                 if found is None:
                     break
                 name, lane, seq = found
-                verdict = gate(name.name, lane.key or None)
+                key = lane.key.removeprefix(SHELL) or None
+                verdict = gate(name.name, key, name.shell)
                 if verdict is Verdict.FULL:
                     self.full = True
                     break
@@ -207,10 +218,13 @@ class Lanes:
             self._open(closed, source)
         return taken
 
-    def _name(self, name: str) -> Name:
-        known = self._names.get(name)
+    def _name(self, name: str, key: str) -> Name:
+        """Return the name that a lane belongs to, which may be a new one."""
+        shell = key.startswith(SHELL)
+        heading = _heading(name, shell)
+        known = self._names.get(heading)
         if known is None:
-            known = self._names.add(name, Name(name))
+            known = self._names.add(heading, Name(name, shell))
             known.paused = name in self._paused
         return known
 
@@ -220,7 +234,7 @@ class Lanes:
         for name, lane in closed:
             name.lanes.offer(lane.key, source)
         for name in {name for name, _ in closed}:
-            self._names.offer(name.name, source)
+            self._names.offer(_heading(name.name, name.shell), source)
 
     def _next(self, source: Source) -> tuple[Name, Lane, int] | None:
         if self._count % FAIRNESS == FAIRNESS - 1:

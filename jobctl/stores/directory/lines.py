@@ -41,6 +41,7 @@ class Entry(msgspec.Struct):
     finished_at: datetime | None = None
     concurrency_key: str | None = None
     after: tuple[str, ...] = ()
+    shell: Any = None
     cancelling: bool = False
     rev: int = 0
     seq: int = 0

@@ -13,6 +13,8 @@ STATUSES = tuple(Status)
 NUMBER = {status: number for number, status in enumerate(STATUSES)}
 #: What `ready` is of a pending job that waits for others.
 BLOCKED = 4
+#: With it begins the key of a lane of shell jobs; no concurrency key of a user's can.
+SHELL = "\x01"
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 
@@ -57,6 +59,12 @@ def moment(value: int) -> datetime:
     return _EPOCH + timedelta(microseconds=value)
 
 
+def lane_key(entry: Any) -> str:
+    """Return the key of a job's lane: shell jobs stand in lanes of their own."""
+    key: str = entry.concurrency_key or ""
+    return key if entry.shell is None else f"{SHELL}{key}"
+
+
 def columns(entry: Any) -> tuple[Any, ...]:
     """Return name, key, status, ready, rank, due, since and finished of a job's line."""
     status = entry.status
@@ -69,7 +77,7 @@ def columns(entry: Any) -> tuple[Any, ...]:
     finished = micros(entry.finished_at) or None
     return (
         entry.name,
-        entry.concurrency_key or "",
+        lane_key(entry),
         NUMBER[status],
         ready,
         -entry.priority,

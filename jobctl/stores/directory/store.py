@@ -68,6 +68,11 @@ class DirectoryStore:
         #: The segment that is being compacted, and how far: see compact.py.
         self.compacting = (0, 0)
 
+    @property
+    def files(self) -> Path:
+        """A folder for what goes with jobs and is no record: logs, progress."""
+        return self.layout.root
+
     # -- writing -----------------------------------------------------------------------
 
     @contextmanager

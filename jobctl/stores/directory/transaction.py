@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from jobctl.core.job import Job, Status
+from jobctl.core.job import Status
 from jobctl.core.job import claim as claim_job
 from jobctl.core.note import PAUSE, Note
 from jobctl.core.store import AnyJob, Gate, open_gate
 from jobctl.errors import StaleJob
-from jobctl.stores.directory import lines
+from jobctl.stores.directory.draft import Draft
 from jobctl.stores.directory.reader import damaged
 from jobctl.stores.directory.rows import micros
 from jobctl.stores.directory.segments import Line, Place
@@ -30,9 +30,6 @@ if TYPE_CHECKING:
     from jobctl.stores.directory.store import DirectoryStore
 
 _NOWHERE = Place(0, 0, 0)
-
-
-_Write = AnyJob | lines.Tombstone | lines.NoteLine
 
 
 class DirectoryTransaction:
@@ -47,25 +44,18 @@ class DirectoryTransaction:
         self._locked = False
         self._tail = 0
         self._size = 0
-        self._writes: list[_Write] = []
-        self._raw: list[bytes] = []  # whole open lines of the store's own housekeeping
-        self._own: dict[str, AnyJob | None] = {}
-        self._notes: dict[tuple[str, str], Note | None] = {}
-        self._fresh: list[AnyJob] = []  # written here, claimable, not yet in the index
-        self._told = 0  # how many of the writes the index knows because others wait
+        self._draft = Draft()
 
     # -- the protocol ------------------------------------------------------------------
 
     def add(self, jobs: Iterable[AnyJob]) -> None:
         """Add new jobs. Their ids are random, or the caller has looked with `get`."""
-        for job in jobs:
-            self._writes.append(job)
-            self._own[job.id] = job
+        self._draft.add(jobs)
 
     def get(self, job_id: str) -> AnyJob | None:
         """Return the job as this transaction sees it."""
-        if job_id in self._own:
-            return self._own[job_id]
+        if job_id in self._draft.jobs:
+            return self._draft.jobs[job_id]
         found = self.index().get(job_id)
         if found is None:
             return None
@@ -75,14 +65,14 @@ class DirectoryTransaction:
         """Write the next state of a job that was read; StaleJob if it is not the next."""
         if not self._is_next(job):
             raise StaleJob(f"job {job.id} was changed by somebody else: read it again")
-        self._write(job)
+        self._draft.save(job)
 
     def settle(self, jobs: Iterable[AnyJob]) -> list[AnyJob]:
         """Write the next states of claimed jobs; return those that were stale."""
         stale = []
         for job in jobs:
             if self._is_next(job):
-                self._write(job)
+                self._draft.save(job)
             else:
                 stale.append(job)
         return stale
@@ -91,12 +81,12 @@ class DirectoryTransaction:
         """Make up to `limit` due jobs running and return them."""
         index, lanes = self.index(), self.writer.claiming()
         self._number()
-        early = self._early(index)
+        early = self._draft.early(others_wait=index.any_waits())
         if early:
             # The index must know them before it is asked what is next; their place follows.
             folded = index.fold([(write, _NOWHERE) for write in early])
             lanes.follow_all(folded.news, folded.moved)
-        for (topic, key), note in self._notes.items():
+        for (topic, key), note in self._draft.notes.items():
             if topic == PAUSE:
                 lanes.pause(key, on=note is not None)
         more = self.writer.promote(limit, micros(now))
@@ -108,7 +98,7 @@ class DirectoryTransaction:
                 found = self._claimable(seq, index)
                 if found is not None:
                     claimed.append(claim_job(found, now))
-                    self._write(claimed[-1])
+                    self._draft.save(claimed[-1])
             if len(seqs) < wanted:
                 # A short claim says that nothing more is due that may run.
                 if lanes.full or not more:
@@ -122,34 +112,36 @@ class DirectoryTransaction:
         if not self._is_next(gone):
             raise StaleJob(f"job {job.id} was changed by somebody else: read it again")
         self._number()
-        known = self._own.get(job.id) or job
-        self._writes.append(lines.Tombstone(job.id, gone.rev, known.seq))
-        self._own[job.id] = None
+        self._draft.delete(job, gone.rev)
 
     def dependents(self, job_id: str) -> list[AnyJob]:
         """Return the pending jobs that have this one in their `after`."""
         index = self.index()
-        known = index.dependents(job_id) if index.any_waits() else []
-        own = (job.id for job in self._own.values() if job and job_id in job.after)
+        known = index.dependents(job_id)
+        own = (job.id for job in self._draft.jobs.values() if job and job_id in job.after)
         found = (self.get(one) for one in dict.fromkeys((*known, *own)))
         return [j for j in found if j and j.status is Status.PENDING and job_id in j.after]
 
+    def any_waiting(self) -> bool:
+        """Return whether any pending job has an `after`."""
+        return self.index().any_waits() or any(
+            job and job.after for job in self._draft.jobs.values()
+        )
+
     def put(self, note: Note) -> None:
         """Write a note in place of the one with its topic and key."""
-        self._writes.append(lines.NoteLine.of(note))
-        self._notes[note.topic, note.key] = note
+        self._draft.put(note)
 
     def drop(self, topic: str, key: str) -> None:
         """Remove a note, if it is there."""
         old = self.note(topic, key)
         if old is not None:
-            self._writes.append(lines.NoteLine(topic, key, old.at, None))
-            self._notes[topic, key] = None
+            self._draft.drop(old)
 
     def note(self, topic: str, key: str) -> Note | None:
         """Return a note as this transaction sees it."""
-        if (topic, key) in self._notes:
-            return self._notes[topic, key]
+        if (topic, key) in self._draft.notes:
+            return self._draft.notes[topic, key]
         place = self.index().note_place(topic, key)
         return None if place is None else self.store.journal.note(place)
 
@@ -187,14 +179,14 @@ class DirectoryTransaction:
 
     def commit(self) -> None:
         """Make the transaction durable."""
-        if not self._writes and not self._raw:
+        if self._draft.empty:
             if self.writer.open:
                 self.writer.finish(self._size)
             return
         self._number()
-        entries, texts = self._writes, self._lines()
+        entries, texts = self._draft.writes, self._draft.seal()
         places = self.store.journal.append(texts, self._size)
-        self._writes, self._raw, self._fresh = [], [], []
+        self._draft = Draft()
         if self.writer.open:
             self.writer.take(entries, list(map(Line, places, texts)))
         else:
@@ -215,11 +207,11 @@ class DirectoryTransaction:
 
     def append_raw(self, record: dict[str, Any]) -> None:
         """Write a line of the store's own housekeeping."""
-        self._raw.append(lines.encode(record))
+        self._draft.append_raw(record)
 
     def copy(self, thing: AnyJob | Note) -> None:
         """Write a job or a note again as it is, so that its old line may go."""
-        self._writes.append(lines.NoteLine.of(thing) if isinstance(thing, Note) else thing)
+        self._draft.copy(thing)
 
     def close(self) -> None:
         """Let go of the index."""
@@ -227,24 +219,9 @@ class DirectoryTransaction:
 
     # -- how ---------------------------------------------------------------------------
 
-    def _early(self, index: Index) -> list[_Write]:
-        """Return what was written here and bears on what is next."""
-        fresh, self._fresh = self._fresh, []
-        if index.any_waits() or any(job.after for job in fresh):
-            found, self._told = self._writes[self._told :], len(self._writes)
-            return [write for write in found if not isinstance(write, lines.NoteLine)]
-        # Of what ended nobody waits for, nothing need be known before the commit.
-        return [job for job in fresh if self._own[job.id] is not None]
-
-    def _write(self, job: AnyJob) -> None:
-        self._writes.append(job)
-        self._own[job.id] = job
-        if job.status is Status.PENDING:
-            self._fresh.append(job)
-
     def _is_next(self, job: AnyJob) -> bool:
-        if job.id in self._own:
-            own = self._own[job.id]
+        if job.id in self._draft.jobs:
+            own = self._draft.jobs[job.id]
             return own is not None and own.rev + 1 == job.rev
         found = self.index().get(job.id)
         return found is not None and found[1] + 1 == job.rev and found[0].seq == job.seq
@@ -253,8 +230,8 @@ class DirectoryTransaction:
         row = index.by_seq(seq)
         if row is None:
             return None
-        if row.id in self._own:
-            job = self._own[row.id]
+        if row.id in self._draft.jobs:
+            job = self._draft.jobs[row.id]
         else:
             job = self.store.journal.job(row.place)
             if job is None or job.id != row.id:
@@ -266,23 +243,8 @@ class DirectoryTransaction:
         return job if job is not None and job.status is Status.PENDING else None
 
     def _number(self) -> None:
-        """Give each add its place among all adds, for life: where it will stand."""
         self.lock()
-        base = (self._tail << 32) | self._size
-        seqs: dict[str, int] = {}
-        for k, write in enumerate(self._writes):
-            if isinstance(write, Job) and write.seq == 0:
-                seq = seqs.setdefault(write.id, base + k)
-                job = self._writes[k] = msgspec.structs.replace(write, seq=seq)
-                self._own[job.id] = job
-                if job.rev == 1 and job.status is Status.PENDING:
-                    self._fresh.append(job)
-
-    def _lines(self) -> list[bytes]:
-        """Return the sealed lines of this transaction."""
-        open_lines = [lines.encode(write) for write in self._writes] + self._raw
-        total = len(open_lines)
-        return [lines.seal(line, k, total) for k, line in enumerate(open_lines, start=1)]
+        self._draft.number((self._tail << 32) | self._size)
 
     def _fold(self, *, letting_others_write: bool) -> None:
         self.lock()

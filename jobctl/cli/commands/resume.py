@@ -1,0 +1,29 @@
+"""jobctl resume: jobs that rest go on."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from jobctl.cli import pauses, render
+from jobctl.cli.options import Json, session
+
+
+def command(
+    ctx: typer.Context,
+    names: Annotated[
+        list[str] | None, typer.Argument(metavar="[NAME...]", help="Job names; none: all jobs.")
+    ] = None,
+    json: Json = False,
+) -> None:
+    """End the pause of a name; without a name, every pause."""
+    here = session(ctx)
+    ended = {name: here.queue.resume(name) for name in names or (None,)}
+    if json:
+        render.json(pauses.records([one for some in ended.values() for one in some]))
+    for name in (name for name, some in ended.items() if not some):
+        render.note(f"{name} was not paused" if name else "nothing was paused")
+    rest = here.queue.paused()
+    if rest and rest[0].name is None:
+        render.note("all jobs still rest: `jobctl resume` without a name ends that")

@@ -1,0 +1,182 @@
+"""The spool of a worker: where its jobs write, and what it says of the one that does.
+
+It begins with the job, so that whoever finds it after a crash can put what is in it where it
+belongs. A job that has the worker to itself writes into its own log, and the spool says so.
+"""
+
+from __future__ import annotations
+
+import os
+import struct
+from contextlib import suppress
+from datetime import UTC, datetime
+from mmap import mmap
+from pathlib import Path
+from typing import NamedTuple
+
+from jobctl.services import logfile
+
+_PREFIX = ".spool-"
+_HEAD = struct.Struct("<ddqIqH128s")  # began, CPU and peak before, attempt, start, length, id
+_FEW = 16 * 1024
+#: Where what was written begins.
+START = 256
+
+
+class Begun(NamedTuple):
+    """What a worker is at. `start` is where its lines begin in its own log, 0 for the spool."""
+
+    job_id: str
+    attempt: int
+    began: datetime
+    cpu: float  # what the worker had used before, in seconds
+    peak: int  # memory that a higher peak is the job's own above, in bytes
+    start: int = 0
+
+
+class Left(NamedTuple):
+    """What a dead worker has left of the job that it was at."""
+
+    begun: Begun
+    log_tail: tuple[str, ...] | None
+
+
+def say(head: mmap, begun: Begun) -> None:
+    """Write the beginning of a spool, which `head` maps."""
+    job_id, attempt, began, cpu, peak, start = begun
+    name = job_id.encode()
+    _HEAD.pack_into(head, 0, began.timestamp(), cpu, peak, attempt, start, len(name), name)
+
+
+def unpack(content: bytes) -> Begun | None:
+    """Return what a spool's beginning says; None if no job has begun."""
+    if len(content) < _HEAD.size:
+        return None
+    began, cpu, peak, attempt, start, length, name = _HEAD.unpack_from(content)
+    if not length:
+        return None
+    moment = datetime.fromtimestamp(began, UTC)
+    job_id = name[:length].decode("ascii", "replace")
+    return Begun(job_id, attempt, moment, cpu, peak, start)
+
+
+def path_of(folder: str, pid: int) -> str:
+    """Return the path of a worker's spool in the folder of the logs."""
+    return f"{folder}/{_PREFIX}{pid}"
+
+
+def create(folder: str, pid: int) -> int:
+    """Make a worker's spool, empty, and return its descriptor. Raises OSError."""
+    fd = logfile.open_log(path_of(folder, pid))
+    try:
+        os.ftruncate(fd, 0)  # a worker with this pid may have died long ago
+        # With its blocks: on a full disk a write into a mapped hole would be a SIGBUS.
+        os.posix_fallocate(fd, 0, START)
+    except OSError:
+        os.close(fd)
+        raise
+    return fd
+
+
+def move(fd: int, folder: str, begun: Begun, limit: int) -> None:
+    """Move what stands in a spool into the log of its job. Raises OSError."""
+    path = logfile.path_in(folder, begun.job_id)
+    log = logfile.open_log(path)
+    try:
+        # The usual few lines go in one write.
+        content = os.pread(fd, _FEW, START)
+        few = len(content) < _FEW
+        size = logfile.begin(log, begun.attempt, begun.began, content if few else b"")
+        if not few:
+            logfile.copy(fd, path, START)
+    finally:
+        os.close(log)
+        os.ftruncate(fd, START)
+    if not few or size > limit:
+        logfile.finish(path, limit)
+
+
+def recover(folder: str, pid: int, limit: int) -> Left | None:
+    """Put what a dead worker printed into the log of its job; return what it was at."""
+    path = path_of(folder, pid)
+    try:
+        fd = os.open(path, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
+    except OSError:
+        return None
+    begun, tail = None, None
+    try:
+        begun = unpack(os.pread(fd, START, 0))
+        if begun is not None and _settle(fd, folder, begun, limit):
+            tail = logfile.tail(logfile.path_in(folder, begun.job_id))
+        os.unlink(path)
+    except OSError:
+        pass  # a full disk: what was printed is lost
+    finally:
+        os.close(fd)
+    return None if begun is None else Left(begun, tail)
+
+
+def _settle(fd: int, folder: str, begun: Begun, limit: int) -> bool:
+    """Put a log in order; return whether this attempt has written anything."""
+    wrote = False
+    if begun.start:
+        log = logfile.path_in(folder, begun.job_id)
+        with suppress(FileNotFoundError):
+            wrote = os.stat(log).st_size > begun.start
+        logfile.finish(log, limit)
+    if os.fstat(fd).st_size > START:
+        move(fd, folder, begun, limit)
+        wrote = True
+    return wrote
+
+
+def recover_all(folder: str, limit: int) -> dict[str, Left]:
+    """Recover the spools of workers that are all dead; return what they left, by job."""
+    found = {}
+    with suppress(OSError):
+        for name in os.listdir(folder):
+            number = name.removeprefix(_PREFIX)
+            if number != name and number.isdigit():
+                left = recover(folder, int(number), limit)
+                if left is not None:
+                    found[left.begun.job_id] = left
+    return found
+
+
+def limit_running(folder: str, pid: int, limit: int) -> None:
+    """Keep what a worker has on disk now within bounds."""
+    path = path_of(folder, pid)
+    with suppress(OSError):
+        logfile.punch(path, limit)
+        with open(path, "rb") as file:
+            begun = unpack(file.read(START))
+        if begun is not None and begun.start:
+            logfile.punch(logfile.path_in(folder, begun.job_id), limit)
+
+
+def read_log(files: Path, job_id: str) -> bytes:
+    """Return all that a job has written so far. Raises OSError."""
+    folder = logfile.folder_in(files)
+    running = _read_running(folder, job_id)
+    content = logfile.read(logfile.path_in(folder, job_id))
+    return content if content.endswith(running) else content + running
+
+
+def _read_running(folder: str, job_id: str) -> bytes:
+    """Return what a running job has written that is not in its log yet, header included."""
+    with suppress(OSError):
+        for name in os.listdir(folder):
+            if name.startswith(_PREFIX):
+                found = _read(f"{folder}/{name}", job_id)
+                if found:
+                    return found
+    return b""
+
+
+def _read(path: str, job_id: str) -> bytes:
+    with open(path, "rb") as file:
+        begun = unpack(file.read(START))
+    if begun is None or begun.job_id != job_id:
+        return b""
+    content = logfile.read(path)[START:]
+    return content and logfile.header(begun.attempt, begun.began) + content

@@ -1,0 +1,191 @@
+"""The store in memory."""
+
+from __future__ import annotations
+
+import os
+import select
+import shutil
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+
+from jobctl.core.job import Status
+from jobctl.core.note import Note
+from jobctl.core.store import NESTED, AnyJob, Pulse, Stats
+from jobctl.errors import StoreBusy
+from jobctl.stores.memory.seat import MemorySeat
+from jobctl.stores.memory.state import State, by_waiting, copy_job, copy_note
+from jobctl.stores.memory.transaction import MemoryTransaction
+
+#: Seconds between two looks at whether a wake-up was taken.
+_PULSE_STEP = 0.01
+
+# Inside the class, `list` is the method.
+_Jobs = list[AnyJob]
+_Notes = list[Note]
+
+
+class MemoryStore:
+    """A Store in memory, for tests and for trying things out."""
+
+    def __init__(self) -> None:
+        self._state = State()
+        self._version = 0
+        self._lock = threading.Lock()
+        self._writing_thread = 0  # whose transaction is open
+        self._taken = threading.Lock()
+        self._folder: Path | None = None
+        self._reader, self._writer = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+        self._closed = False
+
+    @property
+    def files(self) -> Path:
+        """A local folder for what goes with jobs; it goes when the store is closed."""
+        if self._folder is None:
+            self._folder = Path(tempfile.mkdtemp(prefix="jobctl-"))
+        return self._folder
+
+    @contextmanager
+    def transaction(self) -> Iterator[MemoryTransaction]:
+        """Open a transaction. An exception inside it leaves the store as it was."""
+        if self._writing_thread == threading.get_ident():
+            raise RuntimeError(NESTED)
+        with self._lock:
+            self._writing_thread = threading.get_ident()
+            try:
+                state = self._state.copy()
+                tx = MemoryTransaction(state)
+                yield tx
+                if tx.changed:
+                    self._state = state
+                    self._version += 1
+            finally:
+                self._writing_thread = 0
+
+    def get(self, job_id: str) -> AnyJob | None:
+        """Return the job with exactly this id."""
+        job = self._state.jobs.get(job_id)
+        return copy_job(job) if job else None
+
+    def find(self, prefix: str, limit: int = 10) -> list[str]:
+        """Return ids that begin with `prefix`, in alphabetical order."""
+        found = [job_id for job_id in self._state.jobs if job_id.startswith(prefix)]
+        return sorted(found)[:limit]
+
+    def list(
+        self,
+        *,
+        status: Status | None = None,
+        name: str | None = None,
+        limit: int = 50,
+        offset: int = 0,
+    ) -> list[AnyJob]:
+        """Return jobs, the newest first."""
+        jobs = self._jobs(lambda job: status in (None, job.status) and name in (None, job.name))
+        jobs.sort(key=lambda job: job.seq, reverse=True)
+        return [copy_job(job) for job in jobs[offset : offset + limit]]
+
+    def finished(self, status: Status, before: datetime, limit: int = 1000) -> _Jobs:
+        """Return jobs of a finished status that ended before a time, the oldest first."""
+        jobs = self._ended(status, before)
+        jobs.sort(key=lambda job: (job.finished_at or before, job.seq))
+        return [copy_job(job) for job in jobs[:limit]]
+
+    def count_finished(self, status: Status, before: datetime) -> int:
+        """Return how many jobs of a finished status ended before a time."""
+        return len(self._ended(status, before))
+
+    def stats(self) -> Stats:
+        """Return how many jobs have each status."""
+        jobs = self._jobs()
+        return Stats(**{s: sum(job.status is s for job in jobs) for s in Status})
+
+    def next_run_at(self) -> datetime | None:
+        """Return when the next delayed job is due, None if none waits."""
+        state = self._state
+        waiting = self._jobs(
+            lambda job: job.status is Status.PENDING and not state.blocked(job)
+        )
+        return min((job.run_at for job in waiting if job.run_at), default=None)
+
+    def oldest_due(self, now: datetime) -> AnyJob | None:
+        """Return the pending job that has been due for longest, None if none is due."""
+        job = min(self._state.due(now), key=by_waiting, default=None)
+        return copy_job(job) if job else None
+
+    def notes(
+        self, topic: str, prefix: str = "", *, newest: bool = False, limit: int | None = None
+    ) -> Sequence[Note]:
+        """Return the notes of a topic whose keys begin with `prefix`, in the order of keys."""
+        notes = self._notes(lambda note: note.topic == topic and note.key.startswith(prefix))
+        notes.sort(key=lambda note: note.key, reverse=newest)
+        return [copy_note(note) for note in notes[:limit]]
+
+    def notes_before(self, topic: str, before: datetime, limit: int) -> Sequence[Note]:
+        """Return notes that tell of a time before this one, the oldest first."""
+        notes = self._notes(lambda note: note.topic == topic and note.at < before)
+        notes.sort(key=lambda note: (note.at, note.key))
+        return [copy_note(note) for note in notes[:limit]]
+
+    def version(self) -> object:
+        """Return something cheap that changes whenever anything was written."""
+        return self._version
+
+    def wake(self) -> None:
+        """Make the seat's descriptor readable."""
+        try:
+            os.write(self._writer, b"!")
+        except BlockingIOError:
+            pass  # it is full of wake-ups already
+
+    @contextmanager
+    def seat(self, *, wait: bool = False) -> Iterator[MemorySeat]:
+        """Become the store's daemon. Raises StoreBusy if there is one, unless `wait`."""
+        if not self._taken.acquire(blocking=wait):
+            raise StoreBusy(f"process {os.getpid()} runs this store's jobs already")
+        try:
+            yield MemorySeat(self.files, self._reader)
+        finally:
+            self._taken.release()
+
+    def pulse(self, patience: float) -> Pulse:
+        """Wake the daemon, and see whether it takes note within `patience` seconds."""
+        if not self._taken.locked():
+            return Pulse()
+        self.wake()
+        for _ in range(int(patience / _PULSE_STEP) + 1):
+            if not select.select([self._reader], [], [], 0)[0]:
+                return Pulse(os.getpid(), moving=True)
+            time.sleep(_PULSE_STEP)
+        return Pulse(os.getpid())
+
+    def probe(self) -> None:
+        """Do nothing: memory can always be written."""
+
+    def maintain(self) -> bool:
+        """Return False: there is nothing to keep house in."""
+        return False
+
+    def close(self) -> None:
+        """Let go of the pipe and the folder. The jobs can still be read."""
+        if not self._closed:
+            self._closed = True
+            os.close(self._reader)
+            os.close(self._writer)
+            if self._folder is not None:
+                shutil.rmtree(self._folder, ignore_errors=True)
+
+    def _ended(self, status: Status, before: datetime) -> _Jobs:
+        return self._jobs(
+            lambda job: job.status is status and (job.finished_at or before) < before
+        )
+
+    def _jobs(self, chosen: Callable[[AnyJob], bool] = lambda job: True) -> _Jobs:
+        return [job for job in self._state.jobs.values() if chosen(job)]
+
+    def _notes(self, chosen: Callable[[Note], bool]) -> _Notes:
+        return [note for note in self._state.notes.values() if chosen(note)]
