@@ -10,9 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from jobctl.api import AsyncQueue, Queue
+    from jobctl.core.cron import CronPatterns
+    from jobctl.core.declaring import ScheduleOptions
     from jobctl.core.job import Attempt, Job, Outcome, Status
     from jobctl.core.options import JobOptions
     from jobctl.core.retry import Fail, Retry, RetryPolicy, Snooze
+    from jobctl.core.schedule import Schedule
+    from jobctl.core.standing import Tick
     from jobctl.core.store import Stats
     from jobctl.errors import (
         ConfigError,
@@ -31,18 +35,26 @@ if TYPE_CHECKING:
         StoreUnwritable,
         WrongStatus,
     )
+    from jobctl.runtime.declaring import schedule
     from jobctl.runtime.handlers import handler
     from jobctl.runtime.interrupts import JobCancelled, JobTimeout
+    from jobctl.scheduler import Scheduler
 
 __version__ = "0.1.0"
 
 _HOMES = {
     "api": ("Queue", "AsyncQueue"),
+    "scheduler": ("Scheduler",),
     "core.job": ("Job", "Status", "Outcome", "Attempt"),
     "core.options": ("JobOptions",),
     "core.retry": ("Retry", "Fail", "Snooze", "RetryPolicy"),
     "core.store": ("Stats",),
+    "core.cron": ("CronPatterns",),
+    "core.schedule": ("Schedule",),
+    "core.standing": ("Tick",),
+    "core.declaring": ("ScheduleOptions",),
     "runtime.handlers": ("handler",),
+    "runtime.declaring": ("schedule",),
     "runtime.interrupts": ("JobTimeout", "JobCancelled"),
     "errors": (
         "JobctlError",
@@ -69,6 +81,7 @@ __all__ = [
     "Attempt",
     "ConfigError",
     "Conflict",
+    "CronPatterns",
     "Duplicate",
     "Fail",
     "HandlerError",
@@ -83,6 +96,9 @@ __all__ = [
     "Queue",
     "Retry",
     "RetryPolicy",
+    "Schedule",
+    "ScheduleOptions",
+    "Scheduler",
     "Snooze",
     "StaleJob",
     "Stats",
@@ -93,9 +109,11 @@ __all__ = [
     "StoreFull",
     "StoreTooNew",
     "StoreUnwritable",
+    "Tick",
     "WrongStatus",
     "__version__",
     "handler",
+    "schedule",
 ]
 
 

@@ -241,7 +241,10 @@ class Queue:
             arguments += ["--config", str(config.file)]
         if self._concurrency is not None:
             arguments += ["--concurrency", str(self._concurrency)]
-        for name, place in self._processes.items():
+        from jobctl.runtime import handlers
+
+        # Those that Scheduler.schedule was given are run by this program's daemon too.
+        for name, place in {**handlers.places, **self._processes}.items():
             arguments += ["--process", f"{name}={place}"]
         return arguments
 

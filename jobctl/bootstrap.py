@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,25 +12,26 @@ import msgspec
 from jobctl import config as configuration
 from jobctl.clock import SystemClock
 from jobctl.config import Config, Fault
-from jobctl.core.job import FINISHED, Options
-from jobctl.errors import ConfigError, InvalidJob, StoreError
+from jobctl.core.job import FINISHED, Options, Status
+from jobctl.errors import ConfigError, HandlerError, InvalidJob, StoreError
 from jobctl.services.queue import QueueService
 
 if TYPE_CHECKING:
+    from jobctl.core.schedule import Schedule
     from jobctl.core.store import Store
-    from jobctl.runtime.settings import Settings
+    from jobctl.runtime.settings import Alerting, Settings
     from jobctl.services.health import Health
 
 #: Seconds that a stop may take after the last worker was killed: results are written.
 _LAST_WORDS = 10.0
 
 
-def open_config(config: str | None, store: str | None) -> Config:
+def open_config(config: str | None, store: str | None, *, deep: bool = False) -> Config:
     """Find and read the configuration; the arguments are what --config and --store say.
 
-    Raises ConfigError with every fault.
+    With `deep` the schedules are read too. Raises ConfigError with every fault.
     """
-    return configuration.load(config, store)
+    return configuration.load(config, store, deep=deep)
 
 
 def with_flags(
@@ -69,11 +70,26 @@ def open_store(config: Config) -> Store:
 
 def open_queue(config: Config) -> QueueService:
     """Return the services of the queue, on its store."""
+    return _queue_on(open_store(config), config)
+
+
+def _queue_on(store: Store, config: Config) -> QueueService:
     kept = {status: config.retention.get(status.value) for status in FINISHED}
-    retention = {status: seconds for status, seconds in kept.items() if seconds is not None}
     return QueueService(
-        open_store(config), SystemClock(), max_data=config.run.max_data, retention=retention
+        store,
+        SystemClock(),
+        max_data=config.run.max_data,
+        retention={status: age for status, age in kept.items() if age is not None},
+        keep_newest={Status(name): count for name, count in config.keep_newest.items()},
+        names=lambda: _names(config),
+        keep_ticks=config.retention.get("ticks"),
     )
+
+
+def _names(config: Config) -> set[str]:
+    """Return the names of jobs that are known: of handlers, limits and schedules."""
+    scheduled = {table["job"] for table in config.schedules.values()}
+    return {*(known_handlers(config) or ()), *config.limits, *scheduled}
 
 
 def run_daemon(
@@ -98,17 +114,19 @@ def run_daemon(
     prepare_for_signals(os.environ)
     clock = SystemClock()
     log = Log(clock, colour=not os.environ.get("NO_COLOR"))
-    for shortfall in configuration.shortfalls(config):
-        log.warning(shortfall)
     store = open_store(config)
     try:
 
-        def settings() -> Settings:
-            now = config if reread is None else reread()
-            files = str(store.files)
-            return _settings(now, processes, files=files, stop_on_eof=stop_on_eof)
+        def settings(now: Config) -> Settings:
+            made = _settings(now, processes, files=str(store.files), stop_on_eof=stop_on_eof)
+            cleaner = _queue_on(store, now).retain
+            chores = msgspec.structs.replace(made.chores, cleaner=cleaner)
+            return msgspec.structs.replace(made, chores=chores)
 
-        Daemon(store, settings(), clock, log, settings).run(burst=burst, standby=standby)
+        def anew() -> Settings:
+            return settings(config if reread is None else reread())
+
+        Daemon(store, settings(config), clock, log, anew).run(burst=burst, standby=standby)
     except KeyboardInterrupt:
         log.info("stopped before it was ready")
     finally:
@@ -119,7 +137,7 @@ def run_daemon(
 def _settings(
     config: Config, processes: Sequence[str], *, files: str = "", stop_on_eof: bool = False
 ) -> Settings:
-    from jobctl.runtime.settings import Settings, Terms
+    from jobctl.runtime.settings import Chores, Settings, Terms
 
     run = config.run
     return Settings(
@@ -146,7 +164,30 @@ def _settings(
         max_log=run.max_log,
         files=files,
         stop_on_eof=stop_on_eof,
+        chores=Chores(
+            schedules=config.declared,
+            place=lambda *key: _said_at(config, *key),
+            watched=lambda: configuration.watched(config),
+            alerting=_alerting(config),
+        ),
     )
+
+
+def _alerting(config: Config) -> Alerting:
+    from jobctl.runtime.settings import Action, Alerting
+
+    said = dict(config.alerts)
+    kinds = {key.removeprefix("on_"): said.pop(key) for key in list(said) if key[:3] == "on_"}
+    return Alerting(actions={kind: Action(**one) for kind, one in kinds.items()}, **said)
+
+
+def _said_at(config: Config, *key: str) -> str:
+    return str(_fault(config, key, ""))
+
+
+def _fault(config: Config, key: tuple[str, ...], message: str) -> Fault:
+    file, line = configuration.place(config, *key)
+    return Fault(file, line, ".".join(key), message)
 
 
 def check_config(config: str | None, store: str | None) -> list[Fault]:
@@ -154,20 +195,25 @@ def check_config(config: str | None, store: str | None) -> list[Fault]:
     faults = configuration.check(config)
     if faults:
         return faults
-    found = open_config(config, store)
-    message = check_handlers(found)
-    if message is not None:
-        return [Fault(str(found.file or ""), None, "run.handlers", message)]
-    return []
+    found = open_config(config, store, deep=True)
+    try:
+        known = import_handlers(found) if found.run.handlers else {}
+    except HandlerError as err:
+        return [Fault(str(found.file or ""), None, "run.handlers", str(err))]
+    from jobctl.runtime.start import unknown_jobs
+
+    chores = _settings(found, ()).chores
+    return [_fault(found, key, message) for key, message in unknown_jobs(chores, known)]
 
 
-def check_handlers(config: Config) -> str | None:
-    """Import the handlers in a process of their own; return what went wrong, or None."""
-    if not config.run.handlers:
-        return None
-    from jobctl.runtime.check import import_problem
+def import_handlers(config: Config) -> dict[str, Any]:
+    """Import the handlers in a process of their own, and return them by name.
 
-    return import_problem(_settings(config, ()).setup, os.environ)
+    Raises HandlerError.
+    """
+    from jobctl.runtime.check import import_all
+
+    return import_all(_settings(config, ()).setup, os.environ).handlers
 
 
 def known_handlers(config: Config) -> dict[str, Any] | None:
@@ -177,8 +223,10 @@ def known_handlers(config: Config) -> dict[str, Any] | None:
     return read_handlers(Path(config.store))
 
 
-def check_health(config: Config, max_wait: str) -> Health:
+def check_health(config: Config, max_wait: str, schedules: Collection[Schedule] = ()) -> Health:
     """Say whether jobs are being run; one may be due for `max_wait` (a duration).
+
+    Of the `schedules` none may be overdue.
 
     Raises InvalidJob for one that is none. A store that cannot be opened is a finding.
     """
@@ -202,7 +250,7 @@ def check_health(config: Config, max_wait: str) -> Health:
     except StoreError as err:
         return Health.of(Check("store", False, str(err)))
     try:
-        return examine(store, clock.now(), max_wait=longest)
+        return examine(store, clock.now(), max_wait=longest, schedules=schedules)
     finally:
         store.close()
 

@@ -29,6 +29,9 @@ class FakeClock:
     def monotonic(self) -> float:
         return self.seconds
 
+    def boot(self) -> float:
+        return self.seconds
+
     def advance(self, seconds: float) -> None:
         """Let time pass, on both clocks."""
         self.time += timedelta(seconds=seconds)

@@ -12,6 +12,7 @@ import pytest
 
 from jobctl import config
 from jobctl.config import Config, Fault, Run, schema, source
+from jobctl.core.declaring import ScheduleOptions
 from jobctl.core.retry import RetryPolicy
 from jobctl.errors import ConfigError
 
@@ -212,8 +213,9 @@ def test_example_shows_every_key() -> None:
     shown = tomllib.loads(text.replace("# max_", "max_").replace('path = ".jobctl"', ""))
     assert set(shown["run"]) == set(Run.__struct_fields__)
     assert set(shown["retention"]) == set(config.RETENTION)
-    for name in ("cron", "timezone", "overlap", "expect_within", "start", "end"):
-        assert name in shown["schedules"]["cleanup-old-files"]
+    written = {key for table in shown["schedules"].values() for key in table}
+    assert written == {"cron", "every", "job", *ScheduleOptions.__annotations__}
+    assert set(shown["alerts"]) == {"on_dead", "on_overdue", "on_waiting", "max_wait", "every"}
     for line in text.splitlines():
         key, equals, _ = line.partition(" = ")
         assert not equals or "#" in line or key in PLAIN, f"no comment: {line}"

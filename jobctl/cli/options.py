@@ -8,6 +8,7 @@ import typer
 
 if TYPE_CHECKING:
     from jobctl.services.queue import QueueService
+    from jobctl.services.scheduler import SchedulerService
 
 
 class Session:
@@ -17,7 +18,9 @@ class Session:
         self.store_flag: str | None = None
         self.config_flag: str | None = None
         self._config: Any = None
+        self._deep: Any = None
         self._queue: QueueService | None = None
+        self._scheduler: SchedulerService | None = None
 
     @property
     def config(self) -> Any:
@@ -27,6 +30,25 @@ class Session:
 
             self._config = bootstrap.open_config(self.config_flag, self.store_flag)
         return self._config
+
+    @property
+    def deep_config(self) -> Any:
+        """The configuration, its schedules read to the end. Raises ConfigError."""
+        if self._deep is None:
+            from jobctl import bootstrap
+
+            self._deep = bootstrap.open_config(self.config_flag, self.store_flag, deep=True)
+            self._config = self._deep
+        return self._deep
+
+    @property
+    def scheduler(self) -> SchedulerService:
+        """The schedules, the store opened. Raises ConfigError or StoreError."""
+        if self._scheduler is None:
+            from jobctl import scheduling
+
+            self._scheduler = scheduling.open_scheduler(self.deep_config)
+        return self._scheduler
 
     @property
     def queue(self) -> QueueService:

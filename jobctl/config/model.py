@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from jobctl.core.retry import RetryPolicy
 from jobctl.core.text import clean
+
+if TYPE_CHECKING:
+    from jobctl.core.schedule import Schedule
 
 #: Where a value stands: the names of the tables around it, and its own.
 Key = tuple[str, ...]
@@ -72,8 +75,11 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     the current one. `store` is the absolute path of a directory, or a postgresql:// URL.
     `drop_ins` is the folder whose *.toml files hold more schedules; it need not exist.
 
-    `limits` has a mapping of options for a job's name: `rate` is (jobs, seconds), durations
-    are seconds. `schedules`, `alerts` and `dashboard` hold only what was written.
+    `retention` has the ages by status, and `keep_newest` how many of a name are kept at
+    most. `limits` has a mapping of options for a job's name: `rate` is (jobs, seconds),
+    durations are seconds. `schedules`, `alerts` and `dashboard` hold only what was written,
+    `homes` has the file of each schedule, and `declared` what the schedules come to, for
+    those who asked for it.
     """
 
     file: Path | None
@@ -82,8 +88,11 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     drop_ins: Path
     run: Run = Run()
     retention: dict[str, float | None] = msgspec.field(default_factory=RETENTION.copy)
+    keep_newest: dict[str, int] = {}
     limits: dict[str, dict[str, Any]] = {}
     redact: tuple[str, ...] = ()
     schedules: dict[str, dict[str, Any]] = {}
+    homes: dict[str, Path] = {}
+    declared: dict[str, Schedule] = {}
     alerts: dict[str, Any] = {}
     dashboard: dict[str, Any] = {}

@@ -6,24 +6,16 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from jobctl.config import kinds
-from jobctl.config.kinds import Kind, choice, duration, named, one, table, whole
+from jobctl.config.kinds import Kind, Report, choice, duration, named, one, table, whole
+from jobctl.config.model import Key
 from jobctl.core import options
 from jobctl.core.data import plain, show
-from jobctl.core.intake import MAX_DATA, check_name
-
-#: A schedule's ticks become ids, NAME@2026-11-24T03:00:00Z, of at most 128 characters.
-LONGEST_SCHEDULE = 100
+from jobctl.core.intake import MAX_DATA, check_name, check_schedule_name
 
 
 def _job_name(value: Any) -> str:
     check_name(value)
     return str(value)
-
-
-def _schedule_name(name: str) -> None:
-    check_name(name)
-    if len(name) > LONGEST_SCHEDULE:
-        raise ValueError(f"the name has {len(name)} characters: use {LONGEST_SCHEDULE} at most")
 
 
 def _modules(value: Any) -> tuple[str, ...]:
@@ -98,8 +90,26 @@ _run = table(
 )
 
 _keep = duration(word="forever")
+_age_and_count = table({"age": _keep, "count": whole(0, 2**31)})
+
+
+def _keep_jobs(value: Any, key: Key, report: Report) -> Any:
+    """A duration, or { age = ..., count = ... } with the newest so many of each name."""
+    return (
+        _age_and_count(value, key, report)
+        if isinstance(value, dict)
+        else _keep(value, key, report)
+    )
+
+
 _retention = table(
-    {"completed": _keep, "failed": _keep, "cancelled": _keep, "ticks": _keep, "logs": _keep}
+    {
+        "completed": _keep_jobs,
+        "failed": _keep_jobs,
+        "cancelled": _keep_jobs,
+        "ticks": _keep,
+        "logs": _keep,
+    }
 )
 
 _limits = named(
@@ -135,7 +145,7 @@ _schedules = named(
         },
         _due_and_job,
     ),
-    _schedule_name,
+    check_schedule_name,
 )
 
 _action = table(
@@ -146,7 +156,15 @@ _action = table(
     },
     _exactly_one("job", "command", "webhook"),
 )
-_alerts = table({"on_dead": _action, "on_overdue": _action, "every": duration()})
+_alerts = table(
+    {
+        "on_dead": _action,
+        "on_overdue": _action,
+        "on_waiting": _action,
+        "every": duration(),
+        "max_wait": duration(zero=False),
+    }
+)
 
 _dashboard = table(
     {

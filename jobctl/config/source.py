@@ -35,6 +35,7 @@ class Source:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.faults: list[Fault] = []
+        self.faulty: list[Key] = []  # where the faults are
         self.tables: dict[str, Any] = {}
         self._text = ""
         self._lines: dict[Key, int] | None = None
@@ -46,6 +47,7 @@ class Source:
 
     def fault(self, key: Key, message: str) -> None:
         """Note that something is wrong with what stands under `key`."""
+        self.faulty.append(key)
         name = ".".join(k if re.fullmatch(_BARE, k) else f'"{k}"' for k in key)
         self.faults.append(Fault(str(self.path), self.line(key), name, message))
         self.faults.sort(key=lambda fault: fault.line or 0)

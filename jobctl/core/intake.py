@@ -26,6 +26,7 @@ __all__ = [
     "JobOptions",
     "check_id",
     "check_name",
+    "check_schedule_name",
     "new_job",
     "own_id",
     "parse_json",
@@ -35,6 +36,9 @@ __all__ = [
 
 #: The largest job data that is accepted by default, in bytes of JSON.
 MAX_DATA = 1024 * 1024
+
+#: A schedule's ticks become ids, NAME@2026-11-24T03:00:00Z, of at most 128 characters.
+LONGEST_SCHEDULE = 100
 
 #: The fields of a filter. An argument that begins with one and an operator is a filter and
 #: never an id; of the operators only the colon may stand in an id.
@@ -95,6 +99,15 @@ def check_name(name: object) -> None:
     """Raise InvalidJob unless `name` can be the name of a job."""
     if type(name) is not str or not _NAME.fullmatch(name):
         _refuse_name("name", name)
+
+
+def check_schedule_name(name: object) -> None:
+    """Raise InvalidJob unless `name` can be the name of a schedule."""
+    check_name(name)
+    if len(str(name)) > LONGEST_SCHEDULE:
+        raise InvalidJob(
+            f"the name has {len(str(name))} characters: use {LONGEST_SCHEDULE} at most"
+        )
 
 
 def check_id(job_id: object) -> None:

@@ -54,6 +54,10 @@ class Schedule(msgspec.Struct, frozen=True, kw_only=True):
 
     Exactly one of `cron` (as it was written) and `every` is set. `timezone` is an IANA
     name. No tick comes before `start` or after `end`.
+
+    The last five fields tell how it stands, for those who show it: the next tick, when a
+    job was last made, what became of the last tick (fired, late, skipped, missed), how many
+    jobs were made, and the file and line where it is declared.
     """
 
     name: str
@@ -72,6 +76,11 @@ class Schedule(msgspec.Struct, frozen=True, kw_only=True):
     expect_within: float | None = None
     start: datetime | None = None
     end: datetime | None = None
+    next_run: datetime | None = None
+    last_run: datetime | None = None
+    last_outcome: str | None = None
+    run_count: int = 0
+    source: str | None = None
 
     @property
     def timing(self) -> str:

@@ -68,6 +68,7 @@ class Ready(msgspec.Struct, tag=True):
 
     handlers: dict[str, Any]
     fresh: bool  # workers import for themselves, because the import left threads running
+    schedules: list[dict[str, Any]] = []  # those that handlers declare
 
 
 class Broken(msgspec.Struct, tag=True):

@@ -19,7 +19,7 @@ import msgspec
 
 from jobctl.clock import SystemClock
 from jobctl.errors import HandlerError
-from jobctl.runtime import handlers
+from jobctl.runtime import declaring, handlers
 from jobctl.runtime.channel import (
     Broken,
     Channel,
@@ -94,7 +94,7 @@ class ForkServer:
         self._estate = Estate(setup.files, setup.max_log)
         try:
             load(setup)
-            described = handlers.describe()
+            described, schedules = handlers.describe(), declaring.declared()
             if any(about["async"] for about in described.values()):
                 import jobctl.runtime.sharing  # noqa: F401 - once here, not 50 ms in each worker
         except HandlerError as err:
@@ -103,7 +103,7 @@ class ForkServer:
         # A thread that the import left running does not exist in a forked child, but the
         # locks that it held do: then each worker imports for itself.
         self._fresh = len(os.listdir("/proc/self/task")) > 1
-        self._control.send(Ready(described, self._fresh))
+        self._control.send(Ready(described, self._fresh, schedules))
 
     def _fork(self, slot: int, fd: int) -> None:
         parent = os.getpid()

@@ -11,7 +11,7 @@ import os
 from collections.abc import Callable
 from typing import Any
 
-from jobctl.errors import HandlerError
+from jobctl.errors import JobctlError
 from jobctl.runtime.channel import Exited, Forked, Ready, Setup, Unforked
 from jobctl.runtime.family import VARIABLE, Family
 from jobctl.runtime.server import Server
@@ -25,7 +25,8 @@ class Generations:
 
     `watch` and `forget` are the loop's. `on_news` is told what becomes of workers,
     `on_ready` which server takes over, `on_broken` why one could not, `on_death` that one
-    that had workers has died.
+    that had workers has died. `check` raises JobctlError if a server that is ready must not
+    take over.
     """
 
     def __init__(
@@ -38,8 +39,9 @@ class Generations:
         forget: Callable[[Any], None],
         on_news: Callable[[News], None],
         on_ready: Callable[[Server, Ready], None],
-        on_broken: Callable[[HandlerError], None],
+        on_broken: Callable[[JobctlError], None],
         on_death: Callable[[], None],
+        check: Callable[[Ready], None] = lambda ready: None,
     ) -> None:
         self._family = family
         self._slots = (slots_fd, slots)
@@ -49,6 +51,7 @@ class Generations:
         self._on_ready = on_ready
         self._on_broken = on_broken
         self._on_death = on_death
+        self._check = check
         self.current: Server | None = None
         self._next: Server | None = None
         self._retired: list[Server] = []
@@ -97,7 +100,8 @@ class Generations:
         self._next = None
         try:
             ready = server.wait_ready()  # something is there to be read: it does not wait
-        except HandlerError as err:
+            self._check(ready)
+        except JobctlError as err:
             self._close(server)
             self._on_broken(err)
             return

@@ -42,6 +42,7 @@ __all__ = [
     "find",
     "handler",
     "load",
+    "name_of",
     "names",
     "process",
     "register_process",
@@ -83,6 +84,8 @@ class Handler(msgspec.Struct, frozen=True):
 
 
 _handlers: dict[str, Handler] = {}
+#: Where workers find the functions that `process` registered, by the name of the job.
+places: dict[str, str] = {}
 
 
 @overload
@@ -144,6 +147,12 @@ def names() -> list[str]:
     return sorted(_handlers)
 
 
+def name_of(function: Function) -> str | None:
+    """Return the name that a function is registered for, None if it is no handler."""
+    found = (name for name, known in _handlers.items() if _same(known.function, function))
+    return next(found, None)
+
+
 def process(name: str, function: Function) -> str:
     """Register `function` for the jobs called `name`, here and in workers.
 
@@ -154,6 +163,7 @@ def process(name: str, function: Function) -> str:
     check_callable(function)
     place = place_of(function)
     _register(name, function, {})
+    places[name] = place
     return place
 
 

@@ -10,14 +10,16 @@ import msgspec
 
 from jobctl.clock import Clock
 from jobctl.core.job import Job, Options, resolve
-from jobctl.errors import HandlerError, JobctlError
+from jobctl.core.schedule import Schedule
+from jobctl.errors import JobctlError
 from jobctl.runtime.channel import Ready
 from jobctl.runtime.generations import Generations
 from jobctl.runtime.log import Log
 from jobctl.runtime.server import Server
 from jobctl.runtime.settings import Settings, Terms
-from jobctl.runtime.start import handler_options, tell_handlers
+from jobctl.runtime.start import check_schedules, handler_options, tell_handlers
 from jobctl.runtime.systemd import Manager
+from jobctl.runtime.ticker import declared
 
 #: Seconds until another fork server is tried, after one that did not import its handlers.
 _RESTART = 5.0
@@ -43,6 +45,7 @@ class InUse:
         self.handlers: dict[str, dict[str, Any]] = {}
         self._asynchronous: frozenset[str] = frozenset()
         self._resolved: dict[str, Options] = {}  # for jobs that say nothing themselves
+        self.declared: dict[str, Schedule] = {}  # by the handlers
         self._next_settings = settings
         self._reread = reread
         self._folder = folder
@@ -52,11 +55,33 @@ class InUse:
         self._restart_at: float | None = None
 
     def start(self, servers: Generations) -> Server:
-        """Start the first fork server and wait for its handlers. Raises HandlerError."""
+        """Start the first fork server and wait for its handlers.
+
+        Raises HandlerError, or ConfigError for a schedule of a job that none of them runs.
+        """
         server = servers.start(self.settings.setup)
         servers.use(server)
-        self._adopt(server.wait_ready())
+        ready = server.wait_ready()
+        self.check(ready)
+        self._adopt(ready)
         return server
+
+    def check(self, ready: Ready) -> None:
+        """Raise ConfigError if a schedule's job has no handler among these."""
+        check_schedules(self._next_settings.chores, ready.handlers)
+
+    def reread(self) -> bool:
+        """Take up what the chores have become in the configuration; return whether it fits."""
+        try:
+            chores = self._reread().chores
+            check_schedules(chores, self.handlers)
+        except JobctlError as err:
+            self._log.error(f"the edit is not taken up, the old schedules stay: {err}")
+            return False
+        self.settings = msgspec.structs.replace(self.settings, chores=chores)
+        self._next_settings = msgspec.structs.replace(self._next_settings, chores=chores)
+        self._log.info(f"the configuration was edited: {len(chores.schedules)} schedules")
+        return True
 
     def reload(self, servers: Generations) -> None:
         """Read the configuration anew and import the handlers anew, beside those in use."""
@@ -88,7 +113,7 @@ class InUse:
             f"{len(self.handlers)} handlers are in use", handlers=sorted(ready.handlers)
         )
 
-    def refuse(self, err: HandlerError, servers: Generations) -> None:
+    def refuse(self, err: JobctlError, servers: Generations) -> None:
         """Keep what is in use; without anything in use, try again in a while."""
         if servers.current is not None:
             self._log.error(f"not reloaded, the old handlers stay: {err}")
@@ -132,4 +157,5 @@ class InUse:
         self._asynchronous = frozenset(
             n for n, about in ready.handlers.items() if about["async"]
         )
+        self.declared = declared(ready.schedules)
         tell_handlers(ready, self._folder, self._log)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import random
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from queue import SimpleQueue
 from typing import Any
@@ -41,13 +41,21 @@ class Settlement(msgspec.Struct):
     options: Options
 
 
+#: Something else to do with the store; what it returns is brought back.
+Errand = Callable[[Store], Any]
+
+
 class Request(msgspec.Struct):
-    """What the loop wants: results written, jobs as the plan allows, a look for cancels."""
+    """What the loop wants: results written, jobs as the plan allows, a look for cancels.
+
+    An errand is alone in its request: if the store refuses it, nothing else is undone.
+    """
 
     settlements: list[Settlement]
     plan: Plan | None
     look: bool = False
     maintain: bool = False
+    errand: Errand | None = None
 
 
 class Reply(msgspec.Struct):
@@ -63,6 +71,7 @@ class Reply(msgspec.Struct):
     exhausted: bool = False  # nothing more is due now
     next_due: datetime | None = None
     more_to_maintain: bool = False
+    brought: Any = None  # what the errand returned
     error: StoreError | None = None
     bug: BaseException | None = None
 
@@ -139,6 +148,8 @@ def serve(store: Store, request: Request, now: datetime) -> Reply:
                 reply.exhausted = not full and len(reply.claimed) < BATCH
             reply.cancelling = tx.cancelling()
         forget_progress(store, reply.settled)
+    if request.errand is not None:
+        reply.brought = request.errand(store)
     if reply.exhausted:
         reply.next_due = store.next_run_at()
     if request.maintain:

@@ -16,11 +16,13 @@ from jobctl.core.store import Seat, Store
 from jobctl.runtime import judge
 from jobctl.runtime.agenda import Agenda
 from jobctl.runtime.channel import Forked, Ready, Unforked
+from jobctl.runtime.clockwork import Clockwork
+from jobctl.runtime.edits import Edits
 from jobctl.runtime.estate import Estate
 from jobctl.runtime.family import Family
 from jobctl.runtime.generations import Generations, News
 from jobctl.runtime.inuse import InUse
-from jobctl.runtime.keeper import Keeper, Reply, Settlement
+from jobctl.runtime.keeper import Keeper, Reply, Request, Settlement
 from jobctl.runtime.log import Log
 from jobctl.runtime.loop import Loop
 from jobctl.runtime.plan import Plan
@@ -66,6 +68,8 @@ class Serving:
         self._signals = Signals()
         self._throttle = Throttle(in_use.settings.limits, seat.folder, clock)
         self._keeper = Keeper(store, clock)
+        self._clockwork = Clockwork(clock, log, seat.folder)
+        self._edits = Edits(in_use.settings.chores.watched)
         self._pool: Pool
         self.servers = Generations(
             family,
@@ -77,6 +81,7 @@ class Serving:
             on_ready=self._on_new_server,
             on_broken=lambda err: in_use.refuse(err, self.servers),
             on_death=self._on_server_death,
+            check=in_use.check,
         )
 
     def serve(self, server: Server, burst: bool) -> None:
@@ -99,6 +104,7 @@ class Serving:
         self._loop.watch(self._signals, self._signals.drain)
         if settings.stop_on_eof:
             self._loop.watch(0, self._on_input)
+        self._clockwork.use(settings.chores, self._in_use.declared)
         self._keeper.start()
         try:
             with self._signals.catch():
@@ -109,6 +115,7 @@ class Serving:
             self._keeper.stop()
             self._pool.crew.close()
             self._throttle.save()
+            self._clockwork.close()
         self._reporter.summary()
 
     def _say_ready(self) -> None:
@@ -130,6 +137,9 @@ class Serving:
         now = self._clock.monotonic()
         self._agenda.tick(now)
         self._in_use.tick(now, self.servers)
+        self._clockwork.tick(now)
+        if self._edits.changed(now) and self._in_use.reread():
+            self._use_chores()
         if self._stop.over(now):
             self._pool.release_running()
 
@@ -141,6 +151,8 @@ class Serving:
             self._pool.tick(),
             self._throttle.tick(),
             self._in_use.wait(now),
+            self._clockwork.wait(now),
+            self._edits.wait(now),
             self._manager.tick(now, self._status),
             self._stop.wait(now),
         ]
@@ -155,12 +167,19 @@ class Serving:
     def _finished(self, burst: bool) -> bool:
         if self._keeper.busy or self._agenda.settlements or self._pool.busy:
             return False
-        return self._stop.wanted or (burst and self._agenda.drained and not self._agenda.hungry)
+        if self._stop.wanted:
+            return True
+        drained = self._agenda.drained and not self._agenda.hungry
+        return burst and drained and not self._clockwork.due
 
     def _ask(self) -> None:
         if self._keeper.busy:
             return
         now, idle = self._clock.monotonic(), not self._pool.busy
+        errand = None if self._stop.wanted else self._clockwork.errand(now)
+        if errand is not None:
+            self._keeper.ask(Request([], None, errand=errand))
+            return
         request = self._agenda.next_request(
             now, self._plan, claim=not self._stop.wanted, idle=idle
         )
@@ -182,6 +201,10 @@ class Serving:
         if reply.bug is not None:
             raise reply.bug
         now = self._clock.monotonic()
+        if reply.request.errand is not None:
+            self._clockwork.back(now, reply.brought)
+            if reply.brought:
+                self._agenda.wake()
         if reply.error is not None:
             self._on_store_error(reply, now)
             return
@@ -190,6 +213,7 @@ class Serving:
         self._agenda.take(reply, now, self._clock.now())
         for job in reply.settled:
             self._reporter.ended(job)
+            self._clockwork.ended(job)
         for job in reply.cancelled:
             self._reporter.dropped(job)
         for job in reply.claimed:
@@ -238,8 +262,14 @@ class Serving:
     def _on_new_server(self, server: Server, ready: Ready) -> None:
         self._in_use.take_over(ready)
         self._throttle.use(self._in_use.settings.limits)
+        self._use_chores()
         self._pool.use(server, self._in_use.terms)
         self._agenda.hungry = True
+
+    def _use_chores(self) -> None:
+        chores = self._in_use.settings.chores
+        self._clockwork.use(chores, self._in_use.declared)
+        self._edits.watch(chores.watched)
 
     def _on_server_death(self) -> None:
         self._log.error("the fork server died; its workers are ended and a new one is started")

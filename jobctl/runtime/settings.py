@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from jobctl.core.job import Options
 from jobctl.runtime.channel import Setup
+
+if TYPE_CHECKING:
+    from jobctl.core.schedule import Schedule
 
 
 class Terms(msgspec.Struct, frozen=True):
@@ -31,6 +35,44 @@ class Terms(msgspec.Struct, frozen=True):
         return self.asynchronous if self.share > 1 else frozenset()
 
 
+class Action(msgspec.Struct, frozen=True):
+    """What an alert does: add a job, run a command, or call a webhook."""
+
+    job: str | None = None
+    command: tuple[str, ...] | None = None
+    webhook: str | None = None
+
+
+class Alerting(msgspec.Struct, frozen=True):
+    """Which alerts there are, by kind (dead, overdue, waiting); durations are seconds.
+
+    `every` is the least time between two of a kind, `max_wait` how long a job may be due.
+    """
+
+    actions: Mapping[str, Action] = {}
+    every: float = 600.0
+    max_wait: float = 3600.0
+
+
+def _nowhere(*key: str) -> str:
+    return ".".join(key)
+
+
+class Chores(msgspec.Struct, frozen=True):
+    """What a daemon does by the clock: the schedules that the configuration declares.
+
+    `place` says where a key is written, `watched` gives the files whose change may
+    change them. `cleaner` removes at most so many of what is old enough, and returns how
+    many went.
+    """
+
+    schedules: Mapping[str, Schedule] = {}
+    place: Callable[..., str] = _nowhere
+    watched: Callable[[], list[Path]] = list
+    alerting: Alerting = Alerting()
+    cleaner: Callable[[int], int] | None = None
+
+
 class Settings(msgspec.Struct, frozen=True):
     """What a daemon is told. Durations are seconds, sizes bytes.
 
@@ -50,6 +92,7 @@ class Settings(msgspec.Struct, frozen=True):
     max_log: int = 1 << 20
     files: str = ""
     stop_on_eof: bool = False
+    chores: Chores = Chores()
 
     @property
     def slots(self) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -11,10 +12,13 @@ import msgspec
 from jobctl.core.job import Options, Outcome
 from jobctl.core.retry import RetryPolicy
 from jobctl.core.store import Store
+from jobctl.core.text import nearest
+from jobctl.errors import ConfigError
 from jobctl.runtime.channel import Ready
 from jobctl.runtime.estate import RemainsOf
 from jobctl.runtime.keeper import recover
 from jobctl.runtime.log import Log
+from jobctl.runtime.settings import Chores
 from jobctl.services.known import write_handlers
 
 
@@ -33,7 +37,7 @@ def _options(said: dict[str, Any]) -> dict[str, Any]:
 def tell_handlers(ready: Ready, folder: Path, log: Log) -> None:
     """Write handlers.json, and warn of what the import left behind."""
     try:
-        write_handlers(ready.handlers, folder)
+        write_handlers(ready.handlers, folder, ready.schedules)
     except OSError as err:
         log.warning(f"handlers.json was not written: {err}")
     if ready.fresh:
@@ -46,6 +50,35 @@ def tell_handlers(ready: Ready, folder: Path, log: Log) -> None:
             "no handlers are configured, so only shell jobs run: set [run] handlers, or "
             "--handlers"
         )
+
+
+def check_schedules(chores: Chores, handlers: Iterable[str]) -> None:
+    """Raise ConfigError, a line each, for schedules and alerts whose job no handler runs."""
+    lines = [f"{chores.place(*key)}: {said}" for key, said in unknown_jobs(chores, handlers)]
+    if lines:
+        raise ConfigError("\n".join(lines))
+
+
+def unknown_jobs(
+    chores: Chores, handlers: Iterable[str]
+) -> Iterator[tuple[tuple[str, ...], str]]:
+    """Yield the key of each job that no handler runs, and what to say of it."""
+    known = set(handlers)
+    for name, schedule in chores.schedules.items():
+        if schedule.job not in known:
+            yield ("schedules", name, "job"), no_handler(schedule.job, known)
+    for kind, action in chores.alerting.actions.items():
+        if action.job is not None and action.job not in known:
+            yield ("alerts", f"on_{kind}", "job"), no_handler(action.job, known)
+
+
+def no_handler(job: str, known: Iterable[str]) -> str:
+    """Return what is wrong with a job that none of the known handlers runs."""
+    names = sorted(known)
+    right = nearest(job, names)
+    if right:
+        return f"no handler is called {job}: did you mean {right}?"
+    return f"no handler is called {job}: there are {', '.join(names[:20]) or 'none'}"
 
 
 def recover_all(

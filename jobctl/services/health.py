@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 import msgspec
 
-from jobctl.core.store import Store
+from jobctl.core.note import SCHEDULE
+from jobctl.core.store import AnyJob, Store
 from jobctl.core.units import human_duration
 from jobctl.errors import StoreError
 from jobctl.services.pausing import paused
+
+if TYPE_CHECKING:
+    from jobctl.core.schedule import Schedule
 
 #: Seconds that a job may be due before that is a bad sign.
 MAX_WAIT = 3600.0
@@ -39,9 +44,15 @@ class Health(msgspec.Struct, frozen=True):
 
 
 def examine(
-    store: Store, now: datetime, *, max_wait: float = MAX_WAIT, patience: float = PATIENCE
+    store: Store,
+    now: datetime,
+    *,
+    max_wait: float = MAX_WAIT,
+    patience: float = PATIENCE,
+    schedules: Collection[Schedule] = (),
 ) -> Health:
-    """Look at the daemon, its loop, the disk, and the job that has been due for longest.
+    """Look at the daemon, its loop, the disk, the job that has been due for longest, and at
+    the schedules that expect a success.
 
     `max_wait` and `patience` are seconds. What the store refuses is a finding, not an error.
     """
@@ -49,7 +60,10 @@ def examine(
         daemon = list(_daemon(store, patience))
     except StoreError as err:
         daemon = [Check("daemon", False, str(err))]
-    return Health.of(*daemon, _disk(store), _oldest(store, now, max_wait), *_paused(store))
+    checks = [*daemon, _disk(store), _oldest(store, now, max_wait), *_paused(store)]
+    if any(one.expect_within is not None for one in schedules):
+        checks.append(_schedules(store, now, schedules))
+    return Health.of(*checks)
 
 
 def _daemon(store: Store, patience: float) -> Iterator[Check]:
@@ -93,7 +107,30 @@ def _oldest(store: Store, now: datetime, max_wait: float) -> Check:
         return Check("oldest", False, str(err))
     if job is None:
         return Check("oldest", True, "no job is due")
-    waited = max(0.0, (now - max(job.created_at, job.run_at or job.created_at)).total_seconds())
+    waited = max(0.0, (now - due_since(job)).total_seconds())
     most = human_duration(max_wait)
     message = f"{job.name} {job.id} has been due for {human_duration(waited)} (at most {most})"
     return Check("oldest", waited <= max_wait, message)
+
+
+def due_since(job: AnyJob) -> datetime:
+    """Return the moment from which a job has been due."""
+    return max(job.created_at, job.run_at or job.created_at)
+
+
+def _schedules(store: Store, now: datetime, schedules: Collection[Schedule]) -> Check:
+    from jobctl.core.standing import deadline, standing_of
+
+    try:
+        notes = {note.key: note for note in store.notes(SCHEDULE)}
+    except StoreError as err:
+        return Check("schedules", False, str(err))
+    late = []
+    for one in schedules:
+        at = deadline(one, standing_of(notes.get(one.name)))
+        if at is not None and at < now:
+            length = human_duration(round((now - at).total_seconds()))
+            late.append(f"{one.name} is overdue for {length}")
+    if late:
+        return Check("schedules", False, ", ".join(late))
+    return Check("schedules", True, "no schedule is overdue")

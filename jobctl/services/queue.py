@@ -14,6 +14,7 @@ from jobctl.core import job as transitions
 from jobctl.core.data import show
 from jobctl.core.intake import MAX_DATA, new_job, own_id, parse_time
 from jobctl.core.job import FINISHED, Status
+from jobctl.core.note import TICK
 from jobctl.core.store import AnyJob, Stats, Store, Transaction
 from jobctl.core.text import nearest
 from jobctl.errors import InvalidJob, NotFound, StaleJob
@@ -47,8 +48,10 @@ _Ids = list[str]
 class QueueService:
     """All that can be done to jobs from outside.
 
-    `max_data` is in bytes, `retention` gives seconds by status (a status that is absent is
-    kept for ever), `nap` waits for some seconds. All methods may raise StoreError.
+    `max_data` is in bytes, `nap` waits for some seconds. `retention` gives seconds by status
+    (a status that is absent is kept for ever), `keep_newest` how many of a name are kept at
+    most, of which names `names` tells. `keep_ticks` is for how many seconds the records of
+    ticks are kept. All methods may raise StoreError.
     """
 
     def __init__(
@@ -58,6 +61,9 @@ class QueueService:
         *,
         max_data: int = MAX_DATA,
         retention: Mapping[Status, float] | None = None,
+        keep_newest: Mapping[Status, int] | None = None,
+        names: Callable[[], Iterable[str]] = tuple,
+        keep_ticks: float | None = None,
         nap: Callable[[float], None] = time.sleep,
     ) -> None:
         self._store = store
@@ -65,6 +71,9 @@ class QueueService:
         self._clock = clock
         self._max_data = max_data
         self._retention = dict(retention or {})
+        self._keep_newest = dict(keep_newest or {})
+        self._names = names
+        self._keep_ticks = keep_ticks
         self._nap = nap
 
     def add(
@@ -178,7 +187,16 @@ class QueueService:
 
         Raises NotFound or WrongStatus.
         """
-        return self._change(job_id, transitions.retry, dependencies.check_retry)
+        now = self._clock.now()
+
+        def then(tx: Transaction, job: AnyJob) -> None:
+            dependencies.check_retry(tx, job)
+            if job.schedule is not None:  # its next tick finds it unfinished
+                from jobctl.services.ticking import reopen
+
+                reopen(tx, job.schedule, job.id, now)
+
+        return self._change(job_id, transitions.retry, then)
 
     def cancel(self, job_id: str) -> AnyJob:
         """Cancel a pending job, or ask the daemon to end a running one; return the job.
@@ -233,7 +251,24 @@ class QueueService:
                 deleted += self._delete_step(jobs)
                 if len(jobs) < STEP:
                     break
+        if before is None:
+            while jobs := self._surplus(STEP):
+                deleted += self._delete_step(jobs)
+            while self._drop_ticks(STEP):
+                pass
         return deleted
+
+    def retain(self, limit: int) -> int:
+        """Do one step of what `cleanup` without a time does, and return how much went.
+
+        At most `limit` jobs or records of ticks go; 0 says that nothing is left to do.
+        """
+        for status, cutoff in self._cutoffs(None):
+            if jobs := self._store.finished(status, cutoff, limit):
+                return max(1, self._delete_step(jobs))
+        if surplus := self._surplus(limit):
+            return max(1, self._delete_step(surplus))
+        return self._drop_ticks(limit)
 
     def cleanup_older(self, than: datetime | timedelta | None) -> int:
         """Delete finished jobs that ended before a time, or longer ago than a duration."""
@@ -306,6 +341,26 @@ class QueueService:
             keep = self._retention.get(status)
             if keep is not None:
                 yield status, now - timedelta(seconds=keep)
+
+    def _surplus(self, limit: int) -> _Jobs:
+        """Return finished jobs beyond the newest of their name and status that are kept."""
+        for status, keep in self._keep_newest.items():
+            for name in self._names():
+                if jobs := self._store.list(status=status, name=name, limit=limit, offset=keep):
+                    return jobs
+        return []
+
+    def _drop_ticks(self, limit: int) -> int:
+        """Remove records of ticks that are old enough, and return how many went."""
+        if self._keep_ticks is None:
+            return 0
+        cutoff = self._clock.now() - timedelta(seconds=self._keep_ticks)
+        notes = self._store.notes_before(TICK, cutoff, limit)
+        if notes:
+            with self._store.transaction() as tx:
+                for note in notes:
+                    tx.drop(note.topic, note.key)
+        return len(notes)
 
     def _delete_step(self, jobs: Sequence[AnyJob]) -> int:
         deleted: _Ids = []

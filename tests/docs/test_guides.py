@@ -25,6 +25,7 @@ GUIDES = {
         "max_rss",
         "the configuration is fine",
     ],
+    "docs/schedules.md": ["02:30", "no tick has come yet", "nightly"],
     "docs/api-table.md": ["to ann@example.com, attempt 1", "3 wait", "'completed': 1"],
 }
 _BLOCK = re.compile(r"^( *)```(sh|python)\n(.*?)^ *```$", re.MULTILINE | re.DOTALL)

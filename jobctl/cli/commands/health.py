@@ -21,11 +21,13 @@ def command(
 ) -> int:
     """Say whether the daemon runs and moves, the disk can be written, and jobs get their turn.
 
-    The exit code is 0 if all is well, and 1 if anything is not.
+    The exit code is 0 if all is well, and 1 if anything is not: a schedule without a success
+    within its expect_within, too.
     """
-    from jobctl import bootstrap
+    from jobctl import bootstrap, scheduling
 
-    health = bootstrap.check_health(session(ctx).config, max_wait)
+    config = session(ctx).deep_config
+    health = bootstrap.check_health(config, max_wait, scheduling.known(config).values())
     if json:
         render.json(health)
     else:

@@ -39,7 +39,7 @@ def command(
     here = session(ctx)
 
     def read() -> Config:
-        config = bootstrap.open_config(here.config_flag, here.store_flag)
+        config = bootstrap.open_config(here.config_flag, here.store_flag, deep=True)
         return bootstrap.with_flags(config, concurrency=concurrency, handlers=handlers)
 
     return bootstrap.run_daemon(

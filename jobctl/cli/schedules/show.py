@@ -1,0 +1,31 @@
+"""jobctl schedule show: all that is known of one."""
+
+from __future__ import annotations
+
+import typer
+
+from jobctl.cli import render
+from jobctl.cli.options import Json, session
+from jobctl.cli.schedules.shown import Name, record, zoned
+
+_TIMES = ("start", "end", "next_run", "last_run")
+
+
+def command(ctx: typer.Context, name: Name, json: Json = False) -> None:
+    """Show a schedule: what it declares, how it stands, and where it is written."""
+    here = session(ctx)
+    schedule = here.scheduler.required(name)
+    found = record(here, schedule)
+    if json:
+        render.json(found)
+        return
+    for field, value in found.items():
+        if value is None:
+            continue
+        if field in _TIMES:
+            text = zoned(getattr(schedule, field), schedule)
+        elif isinstance(value, str):
+            text = value
+        else:
+            text = render.json_text(value, one_line=True, ascii_only=False)
+        render.lines([f"{field:17}{text}"])
