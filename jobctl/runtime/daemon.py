@@ -57,7 +57,8 @@ class Daemon:
                 server = in_use.start(serving.servers)
                 options = in_use.settings.options
                 now = self._clock.now()
-                recover_all(self._store, begun, remains, options, now, self._log)
+                found = recover_all(self._store, begun, remains, options, now, self._log)
+                serving.recovered(found)
                 family.recovered()
                 at_work = True
                 serving.serve(server, burst)

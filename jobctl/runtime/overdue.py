@@ -12,7 +12,8 @@ from jobctl.core.note import SCHEDULE
 from jobctl.core.schedule import Schedule
 from jobctl.core.standing import Standing, deadline, note_of, standing_of
 from jobctl.core.store import Store, Transaction
-from jobctl.services.ticking import Ticked, finished
+from jobctl.services.marks import finished
+from jobctl.services.ticking import Ticked
 
 #: Schedules that one step looks at.
 STEP = 200

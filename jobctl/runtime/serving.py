@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import signal
+from collections.abc import Iterable
 from typing import Any
 
 from jobctl.clock import Clock
@@ -83,6 +84,12 @@ class Serving:
             on_death=self._on_server_death,
             check=in_use.check,
         )
+
+    def recovered(self, jobs: Iterable[AnyJob]) -> None:
+        """Take note of the jobs of an earlier daemon: some may be dead now."""
+        self._use_chores()
+        for job in jobs:
+            self._clockwork.ended(job)
 
     def serve(self, server: Server, burst: bool) -> None:
         """Serve until a stop, with `burst` until nothing is due. Raises StoreError."""

@@ -11,7 +11,7 @@ import msgspec
 
 from jobctl.core.job import Options, Outcome
 from jobctl.core.retry import RetryPolicy
-from jobctl.core.store import Store
+from jobctl.core.store import AnyJob, Store
 from jobctl.core.text import nearest
 from jobctl.errors import ConfigError
 from jobctl.runtime.channel import Ready
@@ -88,8 +88,8 @@ def recover_all(
     options: Options,
     now: datetime,
     log: Log,
-) -> None:
-    """Give back what an earlier daemon left running, and say so."""
+) -> list[AnyJob]:
+    """Give back what an earlier daemon left running, say so, and return it."""
     found = recover(store, begun, options, now, remains)
     if found:
         lost = sum(1 for job in found if job.history[-1].outcome is Outcome.LOST)
@@ -98,3 +98,4 @@ def recover_all(
             recovered=len(found),
             lost=lost,
         )
+    return found

@@ -16,7 +16,8 @@ from jobctl.core.note import SCHEDULE
 from jobctl.core.schedule import Schedule
 from jobctl.core.store import Store
 from jobctl.runtime.log import Log
-from jobctl.services.ticking import Presence, Ticked, gone, look, tick
+from jobctl.services.marks import gone
+from jobctl.services.ticking import Presence, Ticked, look, tick
 
 #: Schedules that are looked at in one transaction: as they are taken up, as they are due.
 SEEN, DUE = 500, 200

@@ -192,7 +192,7 @@ class QueueService:
         def then(tx: Transaction, job: AnyJob) -> None:
             dependencies.check_retry(tx, job)
             if job.schedule is not None:  # its next tick finds it unfinished
-                from jobctl.services.ticking import reopen
+                from jobctl.services.marks import reopen
 
                 reopen(tx, job.schedule, job.id, now)
 

@@ -25,7 +25,8 @@ from jobctl.core.standing import (
 from jobctl.core.store import Store
 from jobctl.core.text import nearest
 from jobctl.errors import NotFound
-from jobctl.services.ticking import gone, trigger
+from jobctl.services.marks import gone
+from jobctl.services.ticking import trigger
 
 
 class SchedulerService:

@@ -253,32 +253,3 @@ def trigger(tx: Transaction, schedule: Schedule, now: datetime) -> AnyJob:
     )
     tx.put(note_of(schedule.name, new, now))
     return job
-
-
-def finished(tx: Transaction, name: str, at: datetime, now: datetime) -> Standing | None:
-    """Take note of a success of a schedule; return how it stood before, None if unknown."""
-    note = tx.note(SCHEDULE, name)
-    if note is None:
-        return None
-    old = standing_of(note)
-    if old.last_success is None or old.last_success < at or old.overdue is not None:
-        new = msgspec.structs.replace(old, last_success=at, overdue=None)
-        tx.put(note_of(name, new, now))
-    return old
-
-
-def reopen(tx: Transaction, name: str, job_id: str, now: datetime) -> None:
-    """Take note that a job of a schedule is unfinished again, or for the first time."""
-    note = tx.note(SCHEDULE, name)
-    if note is not None:
-        tx.put(note_of(name, remembered(standing_of(note), job_id), now))
-
-
-def gone(tx: Transaction, name: str, now: datetime) -> None:
-    """Take note that a schedule is declared no longer: one that comes back owes nothing."""
-    note = tx.note(SCHEDULE, name)
-    if note is not None:
-        old = standing_of(note)
-        if old.on or old.overdue is not None:
-            off = msgspec.structs.replace(old, on=False, overdue=None)
-            tx.put(note_of(name, off, now))

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import json
+import os
 import signal
+import subprocess
+import sys
 from collections.abc import Callable
 
 import pytest
 
+from jobctl import Scheduler, Status
 from tests.helpers import eventually
-from tests.runtime.rig import CONFIG, Rig
+from tests.runtime.rig import CONFIG, ROOT, Rig
 
 HANDLERS = """
 from jobctl import handler, schedule
@@ -109,3 +114,74 @@ def test_schedules_declared_in_code_are_known_and_fire(make_rig: MakeRig) -> Non
     assert rig.queue.list(name="coded")[0].id.startswith("coded@")
     text = (rig.folder / ".jobctl/handlers.json").read_text()
     assert '"name":"nightly"' in text
+
+
+ALARMS = """
+[schedules.silent]
+cron = "0 0 1 1 *"
+job = "work"
+expect_within = "500ms"
+
+[alerts]
+on_dead = { command = ["sh", "-c", "cat > told"] }
+on_overdue = { job = "work" }
+"""
+FAILING = """
+import signal
+from jobctl import handler
+
+@handler("work")
+def work(job):
+    with open("ran", "a") as file:
+        file.write(job.id + "\\n")
+
+@handler("fail", max_retries=0)
+def fail():
+    raise ValueError("no")
+
+@handler("die")
+def die(job):
+    open("began-" + job.id, "w").close()
+    signal.pause()
+"""
+
+
+def health(rig: Rig) -> int:
+    done = subprocess.run(
+        [sys.executable, "-P", "-m", "jobctl", "health"],
+        cwd=rig.folder,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        timeout=30,
+        check=False,
+    )
+    return done.returncode
+
+
+def test_alarms_of_a_real_daemon(make_rig: MakeRig) -> None:
+    rig = make_rig(FAILING, CONFIG + ALARMS)
+    rig.start()
+    job_id = rig.queue.add("fail")
+    told = rig.folder / "told"
+    eventually(lambda: told.exists() and told.read_text().endswith("}"))
+    assert json.loads(told.read_text())["items"][0]["id"] == job_id
+    eventually(lambda: "schedule silent is overdue" in rig.log())
+    eventually(lambda: ran(rig))
+    alert = rig.get(ran(rig)[0])
+    assert (alert.tags, alert.data["alert"]) == (("jobctl-alert",), "overdue")
+    assert health(rig) == 1
+    trigger = Scheduler(str(rig.folder / "jobs.toml"), str(rig.folder / ".jobctl"))
+    trigger.trigger("silent")
+    eventually(lambda: "schedule silent has recovered" in rig.log())
+
+
+def test_a_job_that_dies_with_its_daemon_is_told(make_rig: MakeRig) -> None:
+    rig = make_rig(FAILING, CONFIG.replace("[run]", "[run]\nmax_crashes = 1") + ALARMS)
+    daemon = rig.start()
+    job_id = rig.queue.add("die")
+    rig.running(job_id)
+    rig.kill(daemon)
+    rig.start()
+    told = rig.folder / "told"
+    eventually(lambda: told.exists() and job_id in told.read_text())
+    assert rig.get(job_id).status is Status.FAILED
