@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import signal
-from collections.abc import Callable
-from datetime import timedelta
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from datetime import datetime, timedelta
 from types import FrameType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from jobctl.core.job import Ending
+from jobctl.core.job import Ending, Outcome
 from jobctl.runtime.channel import DONT_WAIT, STOP_SIGNAL, Report, Task
-from jobctl.runtime.context import decode_task
+from jobctl.runtime.context import Context, decode_task
 from jobctl.runtime.describe import Ended, raised, too_long
 from jobctl.runtime.handlers import handler_of
 from jobctl.runtime.interrupts import JobCancelled, JobTimeout
+from jobctl.runtime.ownlog import Own
+from jobctl.runtime.worker import WENT_WRONG, flush
 
 if TYPE_CHECKING:
     from jobctl.runtime.worker import Worker
@@ -56,6 +59,40 @@ class AsyncCall:
     def stop_soon(self) -> None:
         """Cancel the task; call this one in a signal handler."""
         self._loop.call_soon_threadsafe(self.stop)
+
+
+class Beside(NamedTuple):
+    """One of several jobs that run in a worker at once, and its log if there are logs."""
+
+    context: Context
+    own: Own | None
+
+    def tail(self, outcome: Outcome) -> tuple[str, ...] | None:
+        """Return the last lines that it wrote, if its record is to have them."""
+        return self.own.tail if self.own is not None and outcome in WENT_WRONG else None
+
+
+@contextmanager
+def beside(worker: Worker, task: Task, began: datetime) -> Iterator[Beside]:
+    """Let what this asyncio task prints, logs and tells belong to its own job."""
+    job, place = task.job, task.place
+    assert place is not None
+
+    def cancelled(asked: str) -> bool:
+        return worker.slots.to_stop(place) == asked
+
+    with ExitStack() as stack:
+        own, lines = None, worker.lines
+        if worker.output is not None:
+            own = stack.enter_context(worker.output.writing_for(job.id, job.attempts, began))
+            lines = own.lines
+        context = Context(
+            job.id, began, lines=lines, folder=worker.progress, cancelled=cancelled
+        )
+        with context:
+            yield Beside(context, own)
+    if worker.output is None:
+        flush()
 
 
 async def share(worker: Worker, first: Task) -> Task | None:
@@ -139,15 +176,15 @@ class Shift:
         # Its worker's slot too: it says to the fork server that this one is at something.
         worker.slots.begin(worker.slot, job.id, start)
         worker.slots.begin_beside(task.place, job.id, start)
-        with worker.beside(task, began) as beside:
+        with beside(worker, task, began) as its:
             result, changes = await self._attempt(task, task.place)
         seconds = worker.clock.monotonic() - start
         ending = Ending(
             started_at=began,
             finished_at=began + timedelta(seconds=seconds),
             worker=worker.name,
-            log_tail=beside.tail(changes["outcome"]),
-            progress=beside.context.progress,
+            log_tail=its.tail(changes["outcome"]),
+            progress=its.context.progress,
             **changes,
         )
         worker.report(Report(job.id, ending, result, seconds))

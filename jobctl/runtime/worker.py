@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from datetime import datetime, timedelta
 from types import FrameType
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from jobctl.clock import SystemClock
 from jobctl.core.job import Ending, Outcome
@@ -19,7 +19,6 @@ from jobctl.runtime.describe import Ended, kept_result, raised
 from jobctl.runtime.handlers import Handler, handler_of
 from jobctl.runtime.interrupts import JobCancelled, JobTimeout
 from jobctl.runtime.joblog import Output
-from jobctl.runtime.ownlog import Own
 from jobctl.runtime.plan import SHORT
 from jobctl.runtime.process import peak, reset_peak
 from jobctl.runtime.slots import Slots
@@ -32,17 +31,6 @@ if TYPE_CHECKING:
 
 #: The outcomes whose attempts keep the end of what they printed.
 WENT_WRONG = (Outcome.ERROR, Outcome.TIMEOUT, Outcome.CANCELLED)
-
-
-class Beside(NamedTuple):
-    """One of several jobs that run in a worker at once, and its log if there are logs."""
-
-    context: Context
-    own: Own | None
-
-    def tail(self, outcome: Outcome) -> tuple[str, ...] | None:
-        """Return the last lines that it wrote, if its record is to have them."""
-        return self.own.tail if self.own is not None and outcome in WENT_WRONG else None
 
 
 class Worker:
@@ -60,9 +48,9 @@ class Worker:
         output: Output | None = None,
         progress: str | None = None,
     ) -> None:
-        self._output = output
-        self._lines = Lines(write_all) if output is None else output.lines
-        self._progress = progress
+        self.output = output
+        self.lines = Lines(write_all) if output is None else output.lines
+        self.progress = progress
         self._meter = Meter()
         self.channel = channel
         self.slots = slots
@@ -101,8 +89,8 @@ class Worker:
         """Run jobs side by side, and return the first that has this worker to itself."""
         from jobctl.runtime.sharing import share
 
-        if self._output is not None:
-            self._output.share()
+        if self.output is not None:
+            self.output.share()
         self._lasted = True
         after: Task | None = self._loop().run(share(self, first))
         self._listen()
@@ -131,8 +119,8 @@ class Worker:
             reset_peak()
         self._meter.start()
         began = self.clock.now()
-        if self._output is not None:
-            self._output.begin(job.id, job.attempts, began, self._meter, alone=fresh)
+        if self.output is not None:
+            self.output.begin(job.id, job.attempts, began, self._meter, alone=fresh)
         start = self.clock.monotonic()
         with self._context(job.id, began) as context:
             result, changes = self._attempt(task)
@@ -157,36 +145,14 @@ class Worker:
             return self.slots.to_stop(self.slot) == asked
 
         return Context(
-            job_id, began, lines=self._lines, folder=self._progress, cancelled=cancelled
+            job_id, began, lines=self.lines, folder=self.progress, cancelled=cancelled
         )
 
-    @contextmanager
-    def beside(self, task: Task, began: datetime) -> Iterator[Beside]:
-        """Let what this asyncio task prints, logs and tells belong to one of several jobs."""
-        job, place = task.job, task.place
-        assert place is not None
-
-        def cancelled(asked: str) -> bool:
-            return self.slots.to_stop(place) == asked
-
-        with ExitStack() as stack:
-            own, lines = None, self._lines
-            if self._output is not None:
-                own = stack.enter_context(self._output.writing_for(job.id, job.attempts, began))
-                lines = own.lines
-            context = Context(
-                job.id, began, lines=lines, folder=self._progress, cancelled=cancelled
-            )
-            with context:
-                yield Beside(context, own)
-        if self._output is None:
-            _flush()
-
     def _end_output(self, job_id: str, outcome: Outcome) -> tuple[str, ...] | None:
-        if self._output is None:
-            _flush()
-        elif self._output.end() and outcome in WENT_WRONG:
-            return self._output.tail(job_id)
+        if self.output is None:
+            flush()
+        elif self.output.end() and outcome in WENT_WRONG:
+            return self.output.tail(job_id)
         return None
 
     def _attempt(self, task: Task) -> Ended:
@@ -283,7 +249,8 @@ class Worker:
             raise JobCancelled
 
 
-def _flush() -> None:
+def flush() -> None:
+    """Write out what handlers have printed."""
     for stream in (sys.stdout, sys.stderr):
         # A handler may have closed or replaced it: its output is lost, not its job.
         with suppress(Exception):
