@@ -260,11 +260,11 @@ def test_history(cli: Cli, store: DirectoryStore, clock: FakeClock) -> None:
 def test_a_schedule_that_comes_back_owes_nothing(
     cli: Cli, store: DirectoryStore, clock: FakeClock
 ) -> None:
-    cli("schedule", "add", "new", "--every", "60s", "--job", "x")
+    cli("schedule", "add", "new", "--every", "60s", "--job", "x", "--overlap", "allow")
     fire(store, clock, 60)
     cli("schedule", "remove", "new")
     clock.advance(3600)
-    cli("schedule", "add", "new", "--every", "60s", "--job", "x")
+    cli("schedule", "add", "new", "--every", "60s", "--job", "x", "--overlap", "allow")
     fire(store, clock, 59)
     assert len(store.list(name="x")) == 1
     (note,) = [note for note in store.notes(SCHEDULE) if note.key == "new"]

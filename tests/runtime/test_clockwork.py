@@ -219,6 +219,17 @@ def test_dead_jobs_are_grouped(works: Works) -> None:
     assert second["message"] == "30 jobs that are dead: work b0, work b1, work b2, ..."
 
 
+def test_kinds_wait_for_themselves_alone(works: Works) -> None:
+    works.use(nightly(), alerting=alerting("dead", "overdue"))
+    works.pass_time(26 * HOUR - 60)
+    works.die("a")
+    works.die("b")
+    works.pass_time(60)
+    assert [alert["alert"] for alert in works.alerts()] == ["dead", "overdue"]
+    works.pass_time(540)
+    assert [alert["alert"] for alert in works.alerts()] == ["dead", "overdue", "dead"]
+
+
 def test_what_was_not_told_yet_outlives_the_daemon(works: Works) -> None:
     works.use(alerting=alerting("dead"))
     works.die("a")

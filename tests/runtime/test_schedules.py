@@ -34,6 +34,7 @@ EVERY_SECOND = """
 every = "1s"
 job = "work"
 catch_up = "all"
+overlap = "allow"
 """
 MakeRig = Callable[..., Rig]
 
