@@ -92,6 +92,15 @@ def _names(config: Config) -> set[str]:
     return {*(known_handlers(config) or ()), *config.limits, *scheduled}
 
 
+def _cleaner(store: Store, config: Config) -> Callable[[int], int]:
+    """Return what removes at most so many things that [retention] does not keep."""
+    from jobctl.services.oldlogs import OldLogs
+
+    queue = _queue_on(store, config)
+    logs = OldLogs(store, SystemClock(), config.retention.get("logs"))
+    return lambda limit: queue.retain(limit) or logs.step(limit)
+
+
 def run_daemon(
     config: Config,
     *,
@@ -119,7 +128,7 @@ def run_daemon(
 
         def settings(now: Config) -> Settings:
             made = _settings(now, processes, files=str(store.files), stop_on_eof=stop_on_eof)
-            cleaner = _queue_on(store, now).retain
+            cleaner = _cleaner(store, now)
             chores = msgspec.structs.replace(made.chores, cleaner=cleaner)
             return msgspec.structs.replace(made, chores=chores)
 

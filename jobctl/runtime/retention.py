@@ -41,7 +41,7 @@ class Retention:
         self._at = now + EVERY
         if self._removed:
             self._log.info(
-                f"cleaned up: {self._removed} finished jobs and records of ticks were old "
+                f"cleaned up: {self._removed} jobs, records of ticks and logs were old "
                 "enough",
                 removed=self._removed,
             )
