@@ -154,7 +154,8 @@ def test_a_pause_that_is_rolled_back_did_not_happen(store: Store) -> None:
 
 def test_the_oldest_due_is_not_paused(store: Store) -> None:
     put(store, make_job("old", name="shut", created_at=after(1)))
-    put(store, make_job("late", name="shut", run_at=after(2)), make_job("new"))
+    put(store, make_job("late", name="shut", run_at=after(2)))
+    put(store, make_job("new", created_at=after(3)))
     pause(store, "shut")
     found = store.oldest_due(after(9))
     assert found is not None

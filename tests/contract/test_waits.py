@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from jobctl.core import job as transitions
-from jobctl.core.job import Outcome
+from jobctl.core.job import Ending, Options, Outcome
 from jobctl.core.store import Store
 from tests.helpers import NOON, after, claim, end, ids, make_job, put, there
 
@@ -129,6 +129,35 @@ def test_a_cancelled_dependent_that_is_retried_waits_again(store: Store) -> None
         tx.save(b)
         tx.save(transitions.retry(b))
     assert ids(claim(store, 9)) == ["a"]
+
+
+def test_what_a_transaction_has_ended_frees_others_in_it(store: Store) -> None:
+    put(store, make_job("a"), make_job("b"), make_job("c", after=("a",)))
+    put(store, make_job("d", after=("b",)))
+    running = claim(store, 9)
+    assert ids(running) == ["a", "b"]
+    done = transitions.finish(running[0], Ending(Outcome.COMPLETED, NOON), Options())
+    with store.transaction() as tx:
+        assert tx.settle([done]) == []
+        assert ids(tx.claim(9, NOON)) == ["c"]
+    end(store, running[1], Outcome.RELEASED)
+    b = there(store, "b")
+    with store.transaction() as tx:
+        tx.delete(b)
+        assert ids(tx.claim(9, NOON)) == ["d"]
+
+
+def test_nobody_waits_when_all_have_run(store: Store) -> None:
+    put(store, make_job("a"), make_job("b", after=("a",)), make_job("c", after=("b",)))
+    with store.transaction() as tx:
+        assert tx.any_waiting()
+    for _ in range(3):
+        for job in claim(store, 9):
+            end(store, job)
+    with store.transaction() as tx:
+        assert not tx.any_waiting()
+        tx.add([make_job("d", after=("a",))])
+        assert tx.any_waiting()
 
 
 def test_who_waits_is_not_in_front_of_others(store: Store) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from jobctl.core.job import Status
+from jobctl.core.note import PAUSE, TICK, Note
 from jobctl.errors import StoreCorrupt, StoreError
 from jobctl.stores.directory.layout import Layout
 from jobctl.stores.directory.segments import Place, Segments
@@ -70,6 +71,30 @@ def test_compaction_keeps_what_counts_and_nothing_else(tmp_path: Path) -> None:
     assert picture(store) == before
     store.close()
     assert rebuilt(path) == before
+
+
+def test_compaction_keeps_notes_and_forgets_what_they_replaced(tmp_path: Path) -> None:
+    path = tmp_path / "store"
+    store = DirectoryStore(path)
+    for n in range(60):
+        with store.transaction() as tx:
+            tx.put(Note(TICK, f"kept-{n % 4}", after(n), {"text": "x" * 200, "n": n}))
+            tx.put(Note(PAUSE, f"dropped-{n}", after(n)))
+        with store.transaction() as tx:
+            tx.drop(PAUSE, f"dropped-{n}")
+    segments = store.journal.segments()
+    before = store.notes(TICK)
+    assert [note.value["n"] for note in before] == [56, 57, 58, 59]
+    compact(store)
+    left = store.journal.segments()
+    assert left[0] > segments[-2]  # nothing but the newest counts
+    assert store.notes(TICK) == before
+    store.close()
+    drop_index(path)
+    again = DirectoryStore(path)
+    assert again.notes(TICK) == before
+    assert again.notes(PAUSE) == []
+    again.close()
 
 
 def test_what_another_process_has_compacted_is_let_go(tmp_path: Path) -> None:
