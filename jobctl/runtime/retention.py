@@ -41,8 +41,7 @@ class Retention:
         self._at = now + EVERY
         if self._removed:
             self._log.info(
-                f"cleaned up: {self._removed} jobs, records of ticks and logs were old "
-                "enough",
+                f"cleaned up: {self._removed} jobs, records of ticks and logs were old enough",
                 removed=self._removed,
             )
             self._removed = 0
