@@ -14,6 +14,7 @@ from jobctl.clock import SystemClock
 from jobctl.config import Config, Fault
 from jobctl.core.job import FINISHED, Options, Status
 from jobctl.errors import ConfigError, HandlerError, InvalidJob, StoreError
+from jobctl.services.cleaning import Keep
 from jobctl.services.queue import QueueService
 
 if TYPE_CHECKING:
@@ -79,10 +80,12 @@ def _queue_on(store: Store, config: Config) -> QueueService:
         store,
         SystemClock(),
         max_data=config.run.max_data,
-        retention={status: age for status, age in kept.items() if age is not None},
-        keep_newest={Status(name): count for name, count in config.keep_newest.items()},
-        names=lambda: _names(config),
-        keep_ticks=config.retention.get("ticks"),
+        keep=Keep(
+            ages={status: age for status, age in kept.items() if age is not None},
+            newest={Status(name): count for name, count in config.keep_newest.items()},
+            names=lambda: _names(config),
+            ticks=config.retention.get("ticks"),
+        ),
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -12,12 +12,11 @@ from jobctl.clock import Clock
 from jobctl.core import dependencies
 from jobctl.core import job as transitions
 from jobctl.core.data import show
-from jobctl.core.intake import MAX_DATA, new_job, own_id, parse_time
-from jobctl.core.job import FINISHED, Status
-from jobctl.core.note import TICK
+from jobctl.core.intake import MAX_DATA, new_job, own_id
+from jobctl.core.job import Status
 from jobctl.core.store import AnyJob, Stats, Store, Transaction
 from jobctl.core.text import nearest
-from jobctl.errors import InvalidJob, NotFound, StaleJob
+from jobctl.errors import InvalidJob, NotFound
 from jobctl.services import pausing
 from jobctl.services.adding import (
     NO_OPTIONS,
@@ -31,12 +30,11 @@ from jobctl.services.adding import (
     with_shell,
 )
 from jobctl.services.beside import Beside
+from jobctl.services.cleaning import KEEP_ALL, Cleaning, Keep
 from jobctl.services.pausing import Pause
 from jobctl.services.waiting import Waited, wait_for
 
-#: How many jobs a bulk change takes at a time, giving the write lock up in between.
-STEP = 1000
-#: How many candidates or rows a message or a dry run shows.
+#: How many candidates a message shows.
 SHOWN = 10
 
 # Inside the class, `list` is the method.
@@ -48,10 +46,8 @@ _Ids = list[str]
 class QueueService:
     """All that can be done to jobs from outside.
 
-    `max_data` is in bytes, `nap` waits for some seconds. `retention` gives seconds by status
-    (a status that is absent is kept for ever), `keep_newest` how many of a name are kept at
-    most, of which names `names` tells. `keep_ticks` is for how many seconds the records of
-    ticks are kept. All methods may raise StoreError.
+    `max_data` is in bytes, `nap` waits for some seconds, `keep` says what `cleanup` leaves.
+    All methods may raise StoreError.
     """
 
     def __init__(
@@ -60,20 +56,14 @@ class QueueService:
         clock: Clock,
         *,
         max_data: int = MAX_DATA,
-        retention: Mapping[Status, float] | None = None,
-        keep_newest: Mapping[Status, int] | None = None,
-        names: Callable[[], Iterable[str]] = tuple,
-        keep_ticks: float | None = None,
+        keep: Keep = KEEP_ALL,
         nap: Callable[[float], None] = time.sleep,
     ) -> None:
         self._store = store
         self._beside = Beside(store)
         self._clock = clock
         self._max_data = max_data
-        self._retention = dict(retention or {})
-        self._keep_newest = dict(keep_newest or {})
-        self._names = names
-        self._keep_ticks = keep_ticks
+        self._cleaning = Cleaning(store, clock, self._beside, keep)
         self._nap = nap
 
     def add(
@@ -245,30 +235,14 @@ class QueueService:
         Without a time the retention decides for each status. A time without a zone
         raises InvalidJob.
         """
-        deleted = 0
-        for status, cutoff in self._cutoffs(before):
-            while jobs := self._store.finished(status, cutoff, STEP):
-                deleted += self._delete_step(jobs)
-                if len(jobs) < STEP:
-                    break
-        if before is None:
-            while jobs := self._surplus(STEP):
-                deleted += self._delete_step(jobs)
-            while self._drop_ticks(STEP):
-                pass
-        return deleted
+        return self._cleaning.run(before)
 
     def retain(self, limit: int) -> int:
         """Do one step of what `cleanup` without a time does, and return how much went.
 
         At most `limit` jobs or records of ticks go; 0 says that nothing is left to do.
         """
-        for status, cutoff in self._cutoffs(None):
-            if jobs := self._store.finished(status, cutoff, limit):
-                return max(1, self._delete_step(jobs))
-        if surplus := self._surplus(limit):
-            return max(1, self._delete_step(surplus))
-        return self._drop_ticks(limit)
+        return self._cleaning.step(limit)
 
     def cleanup_older(self, than: datetime | timedelta | None) -> int:
         """Delete finished jobs that ended before a time, or longer ago than a duration."""
@@ -282,13 +256,7 @@ class QueueService:
 
     def cleanup_matches(self, before: datetime | None = None) -> tuple[int, _Jobs]:
         """Return how many jobs `cleanup` would delete, and the first of them."""
-        count = 0
-        rows: _Jobs = []
-        for status, cutoff in self._cutoffs(before):
-            count += self._store.count_finished(status, cutoff)
-            if len(rows) < SHOWN:
-                rows.extend(self._store.finished(status, cutoff, SHOWN - len(rows)))
-        return count, rows
+        return self._cleaning.matches(before)
 
     def wait(self, job_ids: Sequence[str], timeout: float | None = None) -> Waited:
         """Block until all of the jobs have ended, at most `timeout` seconds.
@@ -330,49 +298,6 @@ class QueueService:
                 then(tx, changed)
         self._store.wake()
         return changed
-
-    def _cutoffs(self, before: datetime | None) -> Iterator[tuple[Status, datetime]]:
-        if before is not None:
-            moment = parse_time(before, what="before")
-            yield from ((status, moment) for status in FINISHED)
-            return
-        now = self._clock.now()
-        for status in FINISHED:
-            keep = self._retention.get(status)
-            if keep is not None:
-                yield status, now - timedelta(seconds=keep)
-
-    def _surplus(self, limit: int) -> _Jobs:
-        """Return finished jobs beyond the newest of their name and status that are kept."""
-        for status, keep in self._keep_newest.items():
-            for name in self._names():
-                if jobs := self._store.list(status=status, name=name, limit=limit, offset=keep):
-                    return jobs
-        return []
-
-    def _drop_ticks(self, limit: int) -> int:
-        """Remove records of ticks that are old enough, and return how many went."""
-        if self._keep_ticks is None:
-            return 0
-        cutoff = self._clock.now() - timedelta(seconds=self._keep_ticks)
-        notes = self._store.notes_before(TICK, cutoff, limit)
-        if notes:
-            with self._store.transaction() as tx:
-                for note in notes:
-                    tx.drop(note.topic, note.key)
-        return len(notes)
-
-    def _delete_step(self, jobs: Sequence[AnyJob]) -> int:
-        deleted: _Ids = []
-        with self._store.transaction() as tx:
-            for job in jobs:
-                try:
-                    tx.delete(job)
-                    deleted.append(job.id)
-                except StaleJob:
-                    pass  # retried or deleted by somebody else meanwhile
-        self._beside.forget(deleted)
-        return len(deleted)
 
 
 def parse_status(value: str) -> Status:

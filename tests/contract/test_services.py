@@ -9,6 +9,7 @@ import pytest
 from jobctl.core.job import Ending, Options, Outcome, Status, finish
 from jobctl.core.store import Store
 from jobctl.errors import Duplicate, InvalidJob, NotFound, WrongStatus
+from jobctl.services.cleaning import Keep
 from jobctl.services.queue import QueueService
 from tests.helpers import FakeClock, after, claim, end, ids, there
 
@@ -208,8 +209,8 @@ def test_cleanup_before_a_time(queue: QueueService, store: Store, clock: FakeClo
 
 
 def test_cleanup_by_retention(store: Store, clock: FakeClock) -> None:
-    retention = {Status.COMPLETED: 100.0, Status.FAILED: 300.0}
-    queue = QueueService(store, clock, retention=retention)
+    keep = Keep(ages={Status.COMPLETED: 100.0, Status.FAILED: 300.0})
+    queue = QueueService(store, clock, keep=keep)
     queue.add_many([("work", None, {"id": name}) for name in "abc"])
     a, b, _ = claim(store, 3)
     end(store, a, at=after(0))

@@ -25,6 +25,7 @@ from jobctl.runtime.clockwork import Clockwork
 from jobctl.runtime.log import Log
 from jobctl.runtime.retention import EVERY, FIRST
 from jobctl.runtime.settings import Action, Alerting, Chores
+from jobctl.services.cleaning import Keep
 from jobctl.services.health import examine
 from jobctl.services.queue import QueueService
 from jobctl.stores.memory import MemoryStore
@@ -324,7 +325,7 @@ def test_a_webhook_is_called(works: Works) -> None:
 
 
 def keep(works: Works, **terms: Any) -> Callable[[int], int]:
-    service = QueueService(works.store, works.clock, **terms)
+    service = QueueService(works.store, works.clock, keep=Keep(**terms))
     return service.retain
 
 
@@ -339,7 +340,7 @@ def test_old_jobs_go_in_small_steps(works: Works) -> None:
     steps = []
 
     def cleaner(limit: int) -> int:
-        steps.append(keep(works, retention={Status.COMPLETED: HOUR})(limit))
+        steps.append(keep(works, ages={Status.COMPLETED: HOUR})(limit))
         return steps[-1]
 
     works.use(cleaner=cleaner)
@@ -354,7 +355,7 @@ def test_old_jobs_go_in_small_steps(works: Works) -> None:
 def test_the_newest_of_a_name_stay(works: Works) -> None:
     many(works, "a", 7)
     many(works, "b", 2)
-    terms = {"keep_newest": {Status.COMPLETED: 3}, "names": lambda: ("a", "b")}
+    terms = {"newest": {Status.COMPLETED: 3}, "names": lambda: ("a", "b")}
     works.use(cleaner=keep(works, **terms))
     works.pass_time(FIRST)
     assert sorted(job.id for job in works.store.list()) == ["a4", "a5", "a6", "b0", "b1"]
@@ -362,10 +363,10 @@ def test_the_newest_of_a_name_stay(works: Works) -> None:
 
 def test_records_of_ticks_go_and_the_last_is_known(works: Works) -> None:
     hourly = declare("h", {"cron": "0 * * * *", "job": "j", "overlap": "allow"}, timezone="UTC")
-    works.use(hourly, cleaner=keep(works, keep_ticks=3 * HOUR, retention={Status.PENDING: 0}))
+    works.use(hourly, cleaner=keep(works, ticks=3 * HOUR, ages={Status.PENDING: 0}))
     works.pass_time(10 * HOUR + EVERY)
     assert 3 <= len(works.store.notes(TICK)) <= 4
-    works.use(hourly, cleaner=keep(works, keep_ticks=0.0))
+    works.use(hourly, cleaner=keep(works, ticks=0.0))
     works.clock.advance(1800)
     works.pass_time(EVERY)
     assert works.store.notes(TICK) == []
@@ -377,7 +378,7 @@ def test_records_of_ticks_go_and_the_last_is_known(works: Works) -> None:
 
 def test_nothing_goes_while_the_clock_is_not_trusted(works: Works) -> None:
     many(works, "a", 3)
-    works.use(cleaner=keep(works, retention={Status.COMPLETED: HOUR}))
+    works.use(cleaner=keep(works, ages={Status.COMPLETED: HOUR}))
     works.clock.time += timedelta(days=300)
     works.pass_time(12 * HOUR)
     assert works.store.stats().total == 3
