@@ -10,7 +10,7 @@ from jobctl.core.store import Verdict
 #: Seconds of work that a worker holds at most, as short jobs that wait for each other.
 IN_HAND = 0.005
 #: Jobs that a worker holds at most.
-MOST = 128
+MOST = 256
 #: A name whose jobs take longer than this on average, in seconds, is not short.
 SHORT = 0.002
 # The weight of the newest duration in the mean: about the last ten count.

@@ -50,7 +50,7 @@ def test_the_mean_follows_and_a_long_name_has_no_cost() -> None:
     assert known.cost("quick") == 0.001
     known.note("quick", 0.1)
     assert known.cost("quick") is None
-    for _ in range(60):
+    for _ in range(90):
         known.note("quick", 0.0)
     assert known.cost("quick") == IN_HAND / MOST
     assert durations(edge=SHORT).cost("edge") == SHORT
