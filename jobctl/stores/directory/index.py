@@ -58,6 +58,7 @@ class Index(JobTable):
         self._db = sqlite3.connect(
             path or ":memory:", timeout=30, isolation_level=None, check_same_thread=False
         )
+        self.seen = {}
         self.execute = self._db.execute
         self.executemany = self._db.executemany
         try:
@@ -101,6 +102,7 @@ class Index(JobTable):
 
     def begin(self) -> None:
         """Start to write."""
+        self.seen.clear()
         self.execute("BEGIN IMMEDIATE")
 
     def commit(self) -> None:

@@ -82,14 +82,6 @@ class Queries(Notes):
             (name, *after, limit),
         ).fetchall()
 
-    def by_seq(self, seq: int) -> Row | None:
-        """Return a ready job by its place among all adds."""
-        row = self.execute(
-            "SELECT id, seq, segment, offset, length FROM jobs WHERE seq=? AND ready=1",
-            (seq,),
-        ).fetchone()
-        return Row(row[0], row[1], Place(*row[2:])) if row else None
-
     def get(self, job_id: str) -> tuple[Row, int] | None:
         """Return a job and its rev."""
         row = self.execute(

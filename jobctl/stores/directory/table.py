@@ -22,6 +22,10 @@ _UPDATE = (
 )
 _MOVE = "UPDATE jobs SET segment=?, offset=?, length=? WHERE seq=?"
 _OLD = "SELECT seq, rev, status, segment, length, name, key, rank FROM jobs WHERE id=?"
+_READY = (
+    "SELECT id, offset, seq, rev, status, segment, length, name, key, rank FROM jobs "
+    "WHERE seq=? AND ready=1"
+)
 _COUNT = "INSERT INTO counters VALUES (?,?,?) ON CONFLICT DO UPDATE SET n = n + excluded.n"
 _LIVE = (
     "INSERT INTO segments VALUES (?,?) ON CONFLICT DO UPDATE SET live = live + excluded.live"
@@ -45,6 +49,23 @@ class JobTable(Queries, Waits):
     """What is known of each job, for a connection that may write."""
 
     executemany: Callable[..., sqlite3.Cursor]
+    #: Jobs that were asked for in this SQLite transaction, as `fold` would find them.
+    seen: dict[str, Old | None]
+
+    def known(self, job_id: str) -> Old | None:
+        """Return what is known of a job; `fold` need not ask again."""
+        row = self.execute(_OLD, (job_id,)).fetchone()
+        old = self.seen[job_id] = Old(*row) if row else None
+        return old
+
+    def ready_by_seq(self, seq: int) -> Row | None:
+        """Return a ready job by its place among all adds; `fold` need not ask again."""
+        row = self.execute(_READY, (seq,)).fetchone()
+        if row is None:
+            return None
+        job_id, offset, *old = row
+        self.seen[job_id] = known = Old(*old)
+        return Row(job_id, seq, Place(known.segment, offset, known.length))
 
     def fold(self, found: Sequence[tuple[Any, Place]]) -> Folded:
         """Take in new lines, in their order.
@@ -66,8 +87,8 @@ class JobTable(Queries, Waits):
         for entry, place in found:
             key = entry.id
             if key not in known:
-                row = self.execute(_OLD, (key,)).fetchone()
-                known[key] = old = Old(*row) if row else None
+                old = self.seen[key] if key in self.seen else self.known(key)
+                known[key] = old
                 if old:
                     seen[key] = (old.seq, old.rev)
             before = seen.get(key)
@@ -85,6 +106,8 @@ class JobTable(Queries, Waits):
                 seen[key] = (entry.seq, entry.rev)
                 if before is None or entry.rev > before[1]:
                     news.append(entry)
+        for key in known:
+            self.seen.pop(key, None)
         moved = self._write(known, latest, live)
         return Folded([*news, *(entry for entry, _ in notes)], refused, moved)
 
@@ -155,4 +178,5 @@ class JobTable(Queries, Waits):
     def drop(self, row: Row) -> None:
         """Forget a job whose record cannot be read any more."""
         old = Old(*self.execute(_OLD, (row.id,)).fetchone())
+        self.seen.pop(row.id, None)
         self._write({row.id: old}, {row.id: None}, Counter())

@@ -223,11 +223,11 @@ class DirectoryTransaction:
         if job.id in self._draft.jobs:
             own = self._draft.jobs[job.id]
             return own is not None and own.rev + 1 == job.rev
-        found = self.index().get(job.id)
-        return found is not None and found[1] + 1 == job.rev and found[0].seq == job.seq
+        old = self.index().known(job.id)
+        return old is not None and old.rev + 1 == job.rev and old.seq == job.seq
 
     def _claimable(self, seq: int, index: Index) -> AnyJob | None:
-        row = index.by_seq(seq)
+        row = index.ready_by_seq(seq)
         if row is None:
             return None
         if row.id in self._draft.jobs:
