@@ -163,7 +163,7 @@ def _missed(
     left_out = 0
     if schedule.catch_up is CatchUp.ALL and capped:
         left_out = count_ticks(schedule, max(after, _window(schedule, now)), until)
-    (newest,) = newest_ticks(schedule, after, until, 1)
+    newest = first if count == 1 else newest_ticks(schedule, first, until, 1)[0]
     return Missed(first, newest, count, left_out)
 
 
