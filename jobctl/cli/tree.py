@@ -10,7 +10,7 @@ import typer.main
 
 from jobctl.cli import render
 from jobctl.cli.options import ConfigFlag, StoreFlag, session
-from jobctl.cli.quick import QuickCommand, QuickGroup
+from jobctl.cli.quick import QuickCommand, QuickGroup, example
 
 if TYPE_CHECKING:
     from typer._click import Command, Context
@@ -57,7 +57,9 @@ class LazyGroup(QuickGroup):
             gc.enable()
         if hasattr(module, "command"):
             alone = typer.Typer(rich_markup_mode=None, add_completion=False)
-            alone.command(name, cls=QuickCommand)(module.command)
+            alone.command(name, cls=QuickCommand, epilog=example(module.EXAMPLE))(
+                module.command
+            )
             command = typer.main.get_command(alone)
         else:
             command = typer.main.get_command(module.app)

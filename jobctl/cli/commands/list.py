@@ -11,6 +11,8 @@ from jobctl.cli.options import Json, Session, session
 from jobctl.errors import InvalidJob
 from jobctl.services.queue import parse_status
 
+EXAMPLE = "jobctl list --status failed --limit 5"
+
 
 def command(
     ctx: typer.Context,
