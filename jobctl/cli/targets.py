@@ -14,6 +14,7 @@ from jobctl.cli.options import Session
 from jobctl.cli.words import local, relative, remark
 from jobctl.clock import SystemClock
 from jobctl.core.intake import FILTER_FIELDS
+from jobctl.core.units import counted
 from jobctl.errors import InvalidJob, JobctlError
 
 AnyJob = Any
@@ -85,7 +86,7 @@ def dry_run(
         return
     if first:
         show_rows(first)
-    render.note(f"{matched:,} {'job' if matched == 1 else 'jobs'} would be {done}; none was")
+    render.note(f"{counted(matched, 'job')} would be {done}; none was")
 
 
 def show_rows(jobs: Sequence[AnyJob]) -> None:

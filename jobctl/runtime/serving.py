@@ -14,6 +14,7 @@ from typing import Any
 from jobctl.clock import Clock
 from jobctl.core.job import Ending, Job, Options
 from jobctl.core.store import Seat, Store
+from jobctl.core.units import counted
 from jobctl.runtime import judge
 from jobctl.runtime.agenda import Agenda
 from jobctl.runtime.channel import Forked, Ready, Unforked
@@ -129,7 +130,7 @@ class Serving:
         handlers, concurrency = self._in_use.handlers, self._in_use.settings.concurrency
         self._manager.ready()
         self._log.info(
-            f"ready: {len(handlers)} handlers, concurrency {concurrency}",
+            f"ready: {counted(len(handlers), 'handler')}, concurrency {concurrency}",
             handlers=sorted(handlers),
             pid=os.getpid(),
         )
