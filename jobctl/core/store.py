@@ -213,6 +213,18 @@ class Store(Protocol):
         """
         ...
 
+    def ahead(self, job: AnyJob, now: datetime, limit: int) -> tuple[int, int]:
+        """Return how many due jobs are claimed before this one: of its name, and of others.
+
+        Both are `limit` at most. One that waits for others, or whose name is paused, is not
+        due. Of jobs in thousands of lanes (names and concurrency keys) some are not counted.
+        """
+        ...
+
+    def ended(self, status: Status, since: datetime, limit: int) -> Sequence[datetime]:
+        """Return when jobs ended with a status, since a time, the newest first."""
+        ...
+
     def notes(
         self, topic: str, prefix: str = "", *, newest: bool = False, limit: int | None = None
     ) -> Sequence[Note]:
