@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from jobctl.core.job import Outcome, Status
 from jobctl.core.job import Options as RunOptions
+from jobctl.core.job import Outcome, Status
 from jobctl.core.note import EVERYTHING, PAUSE, Note
 from jobctl.core.store import Store
 from tests.helpers import NOON, after, claim, end, make_job, put, there
