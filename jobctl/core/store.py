@@ -5,7 +5,7 @@ All times are aware datetimes in UTC. Every method may raise StoreError.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from contextlib import AbstractContextManager
 from datetime import datetime
 from enum import Enum
@@ -213,11 +213,14 @@ class Store(Protocol):
         """
         ...
 
-    def ahead(self, job: AnyJob, now: datetime, limit: int) -> tuple[int, int]:
+    def ahead(
+        self, job: AnyJob, now: datetime, limit: int, without: Collection[str] = ()
+    ) -> tuple[int, int]:
         """Return how many due jobs are claimed before this one: of its name, and of others.
 
         Both are `limit` at most. One that waits for others, or whose name is paused, is not
-        due. Of jobs in thousands of lanes (names and concurrency keys) some are not counted.
+        due; names in `without` are passed over. Of jobs in thousands of lanes (names and
+        concurrency keys) some are not counted.
         """
         ...
 

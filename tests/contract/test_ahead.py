@@ -72,6 +72,14 @@ def test_what_rests_is_not_ahead(store: Store) -> None:
     assert ahead(store, "it", 1) == (0, 0)
 
 
+def test_names_that_are_passed_over_are_not_ahead(store: Store) -> None:
+    put(store, *(make_job(f"{n}-{k}", name=n) for n in ("a", "m", "z") for k in range(2)))
+    put(store, make_job("x", name="a", run_at=after(1), priority=1), make_job("it", name="m"))
+    job = there(store, "it")
+    assert store.ahead(job, after(1), 100, {"a"}) == (2, 2)
+    assert store.ahead(job, after(1), 100, {"a", "m", "none"}) == (0, 2)
+
+
 def test_no_more_than_the_limit_is_counted(store: Store) -> None:
     put(store, *(make_job(f"a{n}", concurrency_key=str(n % 7)) for n in range(20)))
     put(store, *(make_job(f"b{n}", name=f"n{n % 7}") for n in range(20)))

@@ -8,11 +8,13 @@ from functools import cached_property
 from typing import Any
 
 from jobctl.core.job import Options, Status, resolve
+from jobctl.core.limits import Limit, Limits, by_name
 from jobctl.core.store import AnyJob, Pulse, Store
 from jobctl.core.wording import relative
 from jobctl.errors import StoreError
 from jobctl.services.cleaning import KEEP_ALL, Keep
 from jobctl.services.known import read_handlers
+from jobctl.services.rates import read_rates
 from jobctl.services.telling import Rules, Told, read_told
 
 #: Seconds within which the daemon's loop takes note of a wake-up, unless it is stuck.
@@ -94,6 +96,20 @@ class Case:
     def running(self) -> list[AnyJob]:
         """The jobs that run, the newest first."""
         return self.store.list(status=Status.RUNNING, limit=RUNNING)
+
+    @cached_property
+    def limits(self) -> Limits:
+        """The limits, with what runs counted; without a daemon nothing does."""
+        found = Limits(by_name(self.rules.limits))
+        for job in self.running if self.alive else ():
+            found.begin(job.name, job.concurrency_key, self.now.timestamp())
+        found.next_at = read_rates(self.store.files)
+        return found
+
+    @property
+    def limit(self) -> Limit:
+        """The limits of the job's name."""
+        return by_name(self.rules.limits).get(self.job.name, Limit())
 
     @property
     def options(self) -> Options:

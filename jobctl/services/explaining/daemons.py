@@ -17,7 +17,7 @@ def disk(case: Case) -> Iterator[Reason]:
     try:
         case.store.probe()
     except StoreError as err:
-        yield Reason("store", f"The store cannot be written: {err}.")
+        yield Reason("store", f"The store cannot be written: {_brief(str(err))}")
         return
     told = case.told
     if told is not None and Trouble.STORE in told.troubles:
@@ -48,7 +48,9 @@ def daemon(case: Case) -> Iterator[Reason]:
 
 def _none(case: Case) -> Reason:
     if case.unseen is not None:
-        return Reason("no-daemon", f"Nobody can tell whether a daemon runs: {case.unseen}.")
+        return Reason(
+            "no-daemon", f"Nobody can tell whether a daemon runs: {_brief(case.unseen)}"
+        )
     left = case.left
     if left is None:
         return Reason("no-daemon", "No daemon runs.")
@@ -102,8 +104,8 @@ def _unknown(case: Case) -> bool:
 
 
 def _brief(text: str) -> str:
-    """Return what an error says, in a line: the end of a traceback is what tells."""
+    """Return what an error says, as the end of a sentence; of a traceback its last line."""
     lines = [line.strip() for line in text.splitlines() if line.strip()]
-    if not lines:
-        return "without a word"
-    return lines[0] if len(lines) == 1 else f"{lines[0].rstrip(':')}: {lines[-1]}"
+    if len(lines) > 1:
+        lines = [f"{lines[0].rstrip(':')}: {lines[-1]}"]
+    return f"{lines[0].rstrip('.')}." if lines else "without a word."

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from datetime import timedelta
 
 from jobctl.core.dependencies import FAILED as DEPENDENCY
-from jobctl.core.job import Attempt, Outcome, Status
+from jobctl.core.job import RETRYABLE, Attempt, Outcome, Status
 from jobctl.core.units import human_duration, human_size
 from jobctl.core.wording import error_line
 from jobctl.services.explaining.answer import Reason
@@ -29,7 +29,7 @@ def ended(case: Case) -> Iterator[Reason]:
 def _completed(case: Case) -> Iterator[Reason]:
     job = case.job
     took = _took(job.history[-1]) if job.history else ""
-    after = f" after {took}" if took else ""
+    after = f", after {took}" if took else ""
     text = f"It completed {_when(case)}{after}, in attempt {job.attempts}."
     yield Reason("completed", text, at=job.finished_at)
     if job.error is not None:
@@ -40,7 +40,9 @@ def _cancelled(case: Case) -> Reason:
     job = case.job
     if job.error is not None and job.error.type == DEPENDENCY:
         text = f"It was cancelled {_when(case)}: {job.error.message}."
-        return Reason("dependency-failed", text, at=job.finished_at)
+        there = (case.store.get(job_id) for job_id in job.after)
+        hopeless = tuple(one.id for one in there if one and one.status in RETRYABLE)
+        return Reason("dependency-failed", text, at=job.finished_at, jobs=hopeless)
     ran = (
         " while it ran" if job.history and job.history[-1].outcome is Outcome.CANCELLED else ""
     )
@@ -65,11 +67,10 @@ def _last(case: Case, last: Attempt) -> Reason:
     }.get(last.outcome, "failed")
     why = f": {_line(case)}" if case.job.error else ""
     took = _took(last)
-    details = [f"after {took}"] if took else []
+    details = f", after {took}" if took else ""
     if last.max_rss is not None and last.outcome in _DEATHS:
-        details.append(f"with a peak of {human_size(last.max_rss)} of memory")
-    about = f" ({', '.join(details)})" if details else ""
-    text = f"Its last attempt {how} {_when(case)}{about}{why}."
+        details += f", with a peak of {human_size(last.max_rss)}"
+    text = f"Its last attempt {how} {_when(case)}{details}{why}."
     return Reason(str(last.outcome), text, at=case.job.finished_at)
 
 

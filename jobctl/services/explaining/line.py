@@ -7,7 +7,6 @@ from collections.abc import Iterator
 import msgspec
 
 from jobctl.core.job import Status
-from jobctl.core.limits import by_name
 from jobctl.core.units import human_duration
 from jobctl.services.explaining.answer import Reason
 from jobctl.services.explaining.case import Case
@@ -32,29 +31,36 @@ class Pace(msgspec.Struct, frozen=True):
 
 
 def line(case: Case) -> Iterator[Reason]:
-    """Say how many jobs are claimed before this one."""
-    own, others = case.store.ahead(case.job, case.now, COUNTED)
-    count = own + others
+    """Say how many jobs are claimed before this one.
+
+    Names whose limits are reached are passed over. Behind a limit of its own name or key
+    only jobs of its name matter.
+    """
+    now, limits, job = case.now.timestamp(), case.limits, case.job
+    closed = {name for name in case.rules.limits if not limits.name_open(name, now)}
+    alone = job.name in closed or not limits.key_open(job.concurrency_key)
+    own, others = case.store.ahead(job, case.now, COUNTED, closed - {job.name})
+    count = own if alone else own + others
     if not count:
         return
     over = "Over " if COUNTED in (own, others) else ""
-    jobs = "job comes" if count == 1 else "jobs come"
-    whose = f", {own:,} of its name" if own and others else ""
-    text = f"{over}{count:,} {jobs} before it{whose}: by priority, then in their order."
-    length = _length(case, own, count)
-    if length is not None and not over:
-        text += f" At the pace since it is due they take about {human_duration(length)}."
+    jobs = "1 job" if count == 1 else f"{over}{count:,} jobs"
+    of = " of its name" if alone or not others else f", {own:,} of its name," if own else ""
+    come = "comes" if count == 1 else "come"
+    text = f"{jobs}{of} {come} before it, by priority and then in their order."
+    length = None if over else _length(case, own, None if alone else count)
+    if length is not None:
+        text += f" At the pace so far that takes about {human_duration(length)}."
     yield Reason("queue", text)
 
 
-def _length(case: Case, own: int, count: int) -> float | None:
-    """Return how many seconds those before it take, None if that cannot be told."""
-    pace = _pace(case)
+def _length(case: Case, own: int, count: int | None) -> float | None:
+    """Return how many seconds pass until it is its turn, None if that cannot be told."""
+    by_rate = own * case.limit.interval
+    pace = None if count is None else _pace(case)
     if pace is None:
-        return None
-    limit = by_name(case.rules.limits).get(case.job.name)
-    slowest = 0.0 if limit is None else own * limit.interval
-    return max(slowest, float(round(count * pace.each)))
+        return by_rate or None
+    return max(by_rate, float(round((count or 0) * pace.each)))
 
 
 def _pace(case: Case) -> Pace | None:

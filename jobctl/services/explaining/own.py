@@ -6,7 +6,8 @@ from collections.abc import Iterator
 
 from jobctl.core.job import Attempt, Outcome, Status
 from jobctl.core.store import AnyJob
-from jobctl.core.wording import error_line, relative
+from jobctl.core.units import human_duration
+from jobctl.core.wording import error_line
 from jobctl.services.explaining.answer import Reason
 from jobctl.services.explaining.case import NAMED, Case
 from jobctl.services.pausing import paused
@@ -40,8 +41,8 @@ def others(case: Case) -> Iterator[Reason]:
 
 def _stands(case: Case, job: AnyJob) -> str:
     if job.status is Status.RUNNING:
-        since = job.started_at or case.now
-        return f"runs, begun {relative(since, case.now)}"
+        seconds = (case.now - (job.started_at or case.now)).total_seconds()
+        return f"has been running for {human_duration(max(0.0, float(round(seconds))))}"
     if job.status is Status.PENDING:
         if job.run_at is not None and job.run_at > case.now:
             return f"is pending until {case.say(job.run_at)}"

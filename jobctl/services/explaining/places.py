@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import UTC, datetime
 
-from jobctl.core.limits import Limits, by_name
+from jobctl.core.limits import Limits
 from jobctl.core.units import human_duration
 from jobctl.services.explaining.answer import Reason
 from jobctl.services.explaining.case import Case, ids
-from jobctl.services.rates import read_rates
 
 
 def limits(case: Case) -> Iterator[Reason]:
@@ -22,44 +21,36 @@ def limits(case: Case) -> Iterator[Reason]:
 
 def _key(case: Case) -> Iterator[Reason]:
     key = case.job.concurrency_key
-    taken = [job for job in case.running if key is not None and job.concurrency_key == key]
-    if taken:
-        text = f"Jobs with its concurrency key run one at a time, and {case.named(taken)} runs."
+    if not case.limits.key_open(key):
+        taken = [job for job in case.running if job.concurrency_key == key]
+        text = f"Of the jobs with its concurrency key one runs at a time: {case.named(taken)}."
         yield Reason("key-limit", text, jobs=ids(taken))
 
 
 def _name(case: Case) -> Iterator[Reason]:
-    name = case.job.name
-    limit = by_name(case.rules.limits).get(name)
-    if limit is None or limit.concurrency is None:
-        return
-    taken = [job for job in case.running if job.name == name]
-    if len(taken) >= limit.concurrency:
-        run = "job of its name runs" if limit.concurrency == 1 else "jobs of its name run"
-        text = f"At most {limit.concurrency:,} {run} at once, and that is {case.named(taken)}."
+    most = case.limit.concurrency
+    taken = [job for job in case.running if job.name == case.job.name]
+    if most is not None and len(taken) >= most:
+        run = "job of its name runs" if most == 1 else "jobs of its name run"
+        text = f"At most {most:,} {run} at once, and now {case.named(taken)}."
         yield Reason("name-limit", text, jobs=ids(taken))
 
 
 def _rate(case: Case) -> Iterator[Reason]:
-    name = case.job.name
-    limit = by_name(case.rules.limits).get(name)
-    if limit is None or limit.rate is None:
-        return
-    of_name = Limits({name: limit})
-    of_name.next_at.update(read_rates(case.store.files))
+    rate, name = case.limit.rate, case.job.name
+    of_name = Limits({name: case.limit})  # opens_at tells of the first name that opens
+    of_name.next_at = case.limits.next_at
     opens_at = of_name.opens_at(case.now.timestamp())
-    if opens_at is not None:
+    if rate is not None and opens_at is not None:
         at = datetime.fromtimestamp(opens_at, UTC)
-        count, period = limit.rate
-        rate = f"{count:,} in {human_duration(float(period))}"
-        text = f"The rate of its name, {rate}, lets the next one begin at {case.say(at)}."
+        length = f"{rate[0]:,} in {human_duration(float(rate[1]))}"
+        text = f"The rate of its name, {length}, lets the next one begin at {case.say(at)}."
         yield Reason("rate-limit", text, at=at)
 
 
 def _all_places(case: Case) -> Iterator[Reason]:
     places, taken = case.rules.concurrency, case.running
     if len(taken) >= places:
-        what = "The one place" if places == 1 else f"All {places:,} places"
-        verb = "is" if places == 1 else "are"
-        text = f"{what} of the daemon {verb} taken, by {case.named(taken)}."
+        what = "The one place of the daemon is" if places == 1 else f"All {places:,} places are"
+        text = f"{what} taken, by {case.named(taken)}."
         yield Reason("full", text, jobs=ids(taken))

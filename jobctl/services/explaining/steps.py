@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 
+from jobctl.core.dependencies import FAILED as DEPENDENCY
 from jobctl.core.job import RETRYABLE, Status
 from jobctl.services import logfile
 from jobctl.services.explaining.answer import Reason, Step
@@ -15,8 +16,12 @@ _CHECK = Step("jobctl config check", "see what is wrong, with your traceback")
 _RUN = Step("jobctl run", "start a daemon")
 
 
-def _other(case: Case, reason: Reason) -> Step:
-    return Step(f"jobctl explain {reason.jobs[0]}", "look at what it waits for")
+def _other(case: Case, reason: Reason) -> Step | None:
+    return (
+        None
+        if not reason.jobs
+        else Step(f"jobctl explain {reason.jobs[0]}", "look at that one")
+    )
 
 
 def _running(case: Case, reason: Reason) -> Step:
@@ -35,16 +40,16 @@ def _resume(case: Case, reason: Reason) -> Step:
 
 
 #: What helps against a reason, by its code.
-_HELP: Mapping[str, Callable[[Case, Reason], Step]] = {
+_HELP: Mapping[str, Callable[[Case, Reason], Step | None]] = {
     "store": lambda case, reason: _HEALTH,
     "paused-all": lambda case, reason: Step("jobctl resume", "end every pause"),
     "paused": _resume,
     "after": _other,
-    "no-daemon": lambda case, reason: _RUN,
     "import-failed": lambda case, reason: _CHECK,
     "daemon-hangs": lambda case, reason: _HEALTH,
     "unknown-handler": _reload,
     "no-handlers": lambda case, reason: _CHECK,
+    "dependency-failed": _other,
     "key-limit": _other,
     "name-limit": _other,
     "full": _running,
@@ -54,7 +59,6 @@ _HELP: Mapping[str, Callable[[Case, Reason], Step]] = {
 
 def steps(case: Case, reasons: Iterable[Reason]) -> Iterator[Step]:
     """Yield what helps, for the reasons and for a job of this status."""
-    job = case.job
     seen: set[str] = set()
     for reason in reasons:
         help_with = _HELP.get(reason.code)
@@ -62,12 +66,27 @@ def steps(case: Case, reasons: Iterable[Reason]) -> Iterator[Step]:
         if step is not None and step.command not in seen:
             seen.add(step.command)
             yield step
-    if job.error is not None and job.error.traceback:
-        yield Step(f"jobctl show {job.id}", "see the traceback, and all attempts")
+    if not case.job.status.finished and not case.alive:
+        yield _RUN
+    yield from _of_status(case)
+
+
+def _of_status(case: Case) -> Iterator[Step]:
+    job = case.job
+    if job.status is Status.FAILED or (job.error is not None and job.error.traceback):
+        yield Step(f"jobctl show {job.id}", "see its attempts and the last traceback")
     path = logfile.path_of(case.store.files, job.id)
     if job.status is Status.RUNNING or os.path.exists(path):
         yield Step(f"jobctl logs {job.id}", "see what it has printed")
     if job.status is Status.RUNNING and not job.cancelling:
         yield Step(f"jobctl cancel {job.id}", "end it")
     if job.status in RETRYABLE:
-        yield Step(f"jobctl retry {job.id}", "run it again, with all its attempts")
+        when = _RETRY.get("" if job.error is None else job.error.type, "")
+        yield Step(f"jobctl retry {job.id}", f"run it again{when}, with all its attempts")
+
+
+#: What is to be done before a retry, by the type of the error.
+_RETRY = {
+    "UnknownHandler": " when there is a handler of its name",
+    DEPENDENCY: " when that one is pending or has completed",
+}

@@ -6,7 +6,7 @@ import os
 import sqlite3
 import threading
 import weakref
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from datetime import datetime
 from pathlib import Path
@@ -154,10 +154,14 @@ class DirectoryStore:
 
         return next(iter(self._reader.jobs(query)), None)
 
-    def ahead(self, job: AnyJob, now: datetime, limit: int) -> tuple[int, int]:
+    def ahead(
+        self, job: AnyJob, now: datetime, limit: int, without: Collection[str] = ()
+    ) -> tuple[int, int]:
         """Return how many due jobs are claimed before this one: of its name, and of others."""
         order = (-job.priority, micros(job.run_at), job.seq)
-        return self._reader.ask(lambda index: index.ahead(job.name, order, micros(now), limit))
+        return self._reader.ask(
+            lambda index: index.ahead(job.name, order, micros(now), limit, without)
+        )
 
     def ended(self, status: Status, since: datetime, limit: int) -> Sequence[datetime]:
         """Return when jobs ended with a status, since a time, the newest first."""

@@ -7,7 +7,8 @@ cost what the limit costs.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Collection
 
 from jobctl.core.note import EVERYTHING
 from jobctl.stores.directory.notes import Notes
@@ -24,22 +25,24 @@ class Turns(Notes):
 
     execute: Callable[..., sqlite3.Cursor]
 
-    def ahead(self, name: str, order: Order, now: int, limit: int) -> tuple[int, int]:
+    def ahead(
+        self, name: str, order: Order, now: int, limit: int, without: Collection[str] = ()
+    ) -> tuple[int, int]:
         """Return how many due jobs come before `order`: of this name, and of others.
 
-        Of paused names none do. Each number is `limit` at most.
+        Of paused names none do, nor of those in `without`. Each number is `limit` at most.
         """
-        paused = self.paused()
-        if EVERYTHING in paused:
+        closed = {*self.paused(), *without}
+        if EVERYTHING in closed:
             return 0, 0
-        own, others = self._delayed(name, order, now, limit)
-        if name not in paused:
-            own += self._of_name(name, order, limit)
+        counts = self._delayed(order, now, limit, closed)
+        own = 0 if name in closed else counts.pop(name, 0) + self._of_name(name, order, limit)
+        others = sum(counts.values())
         lane = self.next_lane("", "")
         for _ in range(LANES):
             if lane is None or others >= limit:
                 break
-            if lane[0] == name or lane[0] in paused:
+            if lane[0] == name or lane[0] in closed:
                 lane = self._next_name(lane[0])
                 continue
             others += self._in_lane(*lane, order, limit - others)
@@ -82,16 +85,14 @@ class Turns(Notes):
         ).fetchone()
         return int(row[0])
 
-    def _delayed(self, name: str, order: Order, now: int, limit: int) -> tuple[int, int]:
-        """Count those whose time has come since the last claim, which makes them ready."""
-        own, every = self.execute(
-            "SELECT TOTAL(name=?), COUNT(*) FROM (SELECT name, rank, due, seq FROM jobs "
-            "INDEXED BY waiting WHERE ready=2 AND due<=? ORDER BY due LIMIT ?) "
-            "WHERE (rank, due, seq) < (?, ?, ?) "
-            "AND name NOT IN (SELECT key FROM notes WHERE topic='pause')",
-            (name, now, limit, *order),
-        ).fetchone()
-        return int(own), every - int(own)
+    def _delayed(self, order: Order, now: int, limit: int, closed: set[str]) -> Counter[str]:
+        """Count by name those whose time has come since the last claim made some ready."""
+        rows = self.execute(
+            "SELECT name, rank, due, seq FROM jobs INDEXED BY waiting "
+            "WHERE ready=2 AND due<=? ORDER BY due LIMIT ?",
+            (now, limit),
+        )
+        return Counter(row[0] for row in rows if row[0] not in closed and row[1:] < order)
 
     def ended(self, status: int, since: int, limit: int) -> list[int]:
         """Return when jobs ended with a status, since a time, the newest first."""

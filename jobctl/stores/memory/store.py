@@ -8,7 +8,7 @@ import shutil
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
@@ -117,9 +117,12 @@ class MemoryStore:
         job = min(self._state.due(now), key=by_waiting, default=None)
         return copy_job(job) if job else None
 
-    def ahead(self, job: AnyJob, now: datetime, limit: int) -> tuple[int, int]:
+    def ahead(
+        self, job: AnyJob, now: datetime, limit: int, without: Collection[str] = ()
+    ) -> tuple[int, int]:
         """Return how many due jobs are claimed before this one: of its name, and of others."""
-        before = [one for one in self._state.due(now) if by_priority(one) < by_priority(job)]
+        due = (one for one in self._state.due(now) if one.name not in without)
+        before = [one for one in due if by_priority(one) < by_priority(job)]
         own = sum(one.name == job.name for one in before)
         return min(own, limit), min(len(before) - own, limit)
 
