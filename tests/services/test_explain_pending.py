@@ -260,7 +260,7 @@ def test_no_handler_of_its_name(store: Watched) -> None:
     assert commands(found) == ["kill -HUP 7"]
     store.answer = Pulse()
     assert "The last daemon had no handler" in said(why(store), "unknown-handler")
-    assert commands(why(store))[-1] == "jobctl config check"
+    assert commands(why(store)) == ["jobctl config check", "jobctl run"]
 
 
 def test_no_handlers_at_all(store: Watched) -> None:
