@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from jobctl.core.store import Stats
     from jobctl.runtime.embedded import Embedded
     from jobctl.services.adding import Spec
+    from jobctl.services.explaining.answer import Explanation
     from jobctl.services.queue import QueueService
 
 # Inside the class, `list` is the method.
@@ -117,6 +118,12 @@ class Queue:
     def stats(self) -> Stats:
         """Return how many jobs have each status, and the total."""
         return self._opened.stats()
+
+    def explain(self, job_id: str) -> Explanation:
+        """Return why a job does not run, what it is at, or how it ended: `reasons`, each with
+        a `code` and a `message`, and `next`, what can be done. Raises NotFound.
+        """
+        return self._opened.explain(job_id)
 
     def retry(self, job_id: str) -> Job[Any]:
         """Make a failed or cancelled job pending again. Raises NotFound, WrongStatus."""
@@ -275,6 +282,7 @@ class AsyncQueue:
     get = _mirror(Queue.get)
     list = _mirror(Queue.list)
     stats = _mirror(Queue.stats)
+    explain = _mirror(Queue.explain)
     retry = _mirror(Queue.retry)
     cancel = _mirror(Queue.cancel)
     chain = _mirror(Queue.chain)

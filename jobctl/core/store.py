@@ -5,7 +5,7 @@ All times are aware datetimes in UTC. Every method may raise StoreError.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from contextlib import AbstractContextManager
 from datetime import datetime
 from enum import Enum
@@ -211,6 +211,21 @@ class Store(Protocol):
 
         One that waits for others, or whose name is paused, is not due.
         """
+        ...
+
+    def ahead(
+        self, job: AnyJob, now: datetime, limit: int, without: Collection[str] = ()
+    ) -> tuple[int, int]:
+        """Return how many due jobs are claimed before this one: of its name, and of others.
+
+        Both are `limit` at most. One that waits for others, or whose name is paused, is not
+        due; names in `without` are passed over. Of jobs in thousands of lanes (names and
+        concurrency keys) some are not counted.
+        """
+        ...
+
+    def ended(self, status: Status, since: datetime, limit: int) -> Sequence[datetime]:
+        """Return when jobs ended with a status, since a time, the newest first."""
         ...
 
     def notes(

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from jobctl.clock import Clock
 from jobctl.core import dependencies
@@ -34,6 +34,11 @@ from jobctl.services.cleaning import KEEP_ALL, Cleaning, Keep
 from jobctl.services.pausing import Pause
 from jobctl.services.waiting import Waited, wait_for
 
+if TYPE_CHECKING:
+    from jobctl.services.explaining.answer import Explanation
+    from jobctl.services.explaining.case import Say
+    from jobctl.services.telling import Rules
+
 #: How many candidates a message shows.
 SHOWN = 10
 
@@ -46,7 +51,8 @@ _Ids = list[str]
 class QueueService:
     """All that can be done to jobs from outside.
 
-    `max_data` is in bytes, `nap` waits for some seconds, `keep` says what `cleanup` leaves.
+    `max_data` is in bytes, `nap` waits for some seconds, `keep` says what `cleanup` leaves,
+    `rules` what holds in a daemon that is started now.
     All methods may raise StoreError.
     """
 
@@ -57,6 +63,7 @@ class QueueService:
         *,
         max_data: int = MAX_DATA,
         keep: Keep = KEEP_ALL,
+        rules: Callable[[], Rules] | None = None,
         nap: Callable[[float], None] = time.sleep,
     ) -> None:
         self._store = store
@@ -64,6 +71,7 @@ class QueueService:
         self._clock = clock
         self._max_data = max_data
         self._cleaning = Cleaning(store, clock, self._beside, keep)
+        self._rules = rules
         self._nap = nap
 
     def add(
@@ -171,6 +179,19 @@ class QueueService:
     def stats(self) -> Stats:
         """Return how many jobs have each status."""
         return self._store.stats()
+
+    def explain(self, job_id: str, say: Say | None = None) -> Explanation:
+        """Return why a job does not run, what it is at, or how it ended.
+
+        `say` words a moment in the sentences, by default in UTC. Raises NotFound.
+        """
+        from jobctl.services.explaining.case import Case
+        from jobctl.services.explaining.explain import explain
+
+        job = _required(self.get(job_id), job_id)
+        rules = None if self._rules is None else self._rules()
+        now = self._clock.now()
+        return explain(Case(self._store, job, now, rules, self._cleaning.keep, say))
 
     def retry(self, job_id: str) -> AnyJob:
         """Make a failed or cancelled job pending again, and return it.

@@ -226,6 +226,12 @@ def test_each_statement_uses_the_index_that_it_names(tmp_path: Path) -> None:
     index.finished(Status.FAILED, 5, 10)
     index.count_finished(Status.FAILED, 5)
     index.live_bytes(1)
+    index.execute(
+        "INSERT INTO jobs VALUES (1,'a',1,'m','',0,1,0,0,1,NULL,1,0,9), "
+        "(2,'b',1,'n','k',0,1,0,0,1,NULL,1,0,9), (3,'c',1,'o','',0,1,0,0,1,NULL,1,0,9)"
+    )
+    assert index.ahead("n", (0, 0, 9), 5, 10) == (1, 2)
+    index.ended(3, 5, 10)
     db.set_trace_callback(None)
     statements = [text for text in said if text.startswith(("SELECT", "UPDATE"))]
     assert len(statements) > 14
@@ -238,7 +244,9 @@ def test_each_statement_uses_the_index_that_it_names(tmp_path: Path) -> None:
         if not named and "NOT INDEXED" not in text and "counters" not in text:
             assert [s for s in plan if s.startswith("SEARCH")], (text, plan)
     folder = Path(index_module.__file__).parent
-    source = "".join((folder / name).read_text() for name in ("index.py", "queries.py"))
+    source = "".join(
+        (folder / name).read_text() for name in ("index.py", "queries.py", "turns.py")
+    )
     seen = set(re.findall(r"INDEXED BY (\w+)", " ".join(statements)))
     assert set(re.findall(r"INDEXED BY (\w+)", source)) == seen
     index.close()

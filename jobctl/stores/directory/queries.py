@@ -10,12 +10,12 @@ from typing import Any
 
 from jobctl.core.job import Status
 from jobctl.core.note import EVERYTHING
-from jobctl.stores.directory.notes import Notes
 from jobctl.stores.directory.rows import NUMBER, STATUSES, Row
 from jobctl.stores.directory.segments import Place
+from jobctl.stores.directory.turns import Turns
 
 
-class Queries(Notes):
+class Queries(Turns):
     """The questions, for a connection that answers them."""
 
     def stopping(self) -> list[str]:
@@ -51,15 +51,6 @@ class Queries(Notes):
             "SELECT id, seq, segment, offset, length FROM jobs WHERE seq=?", (min(found)[1],)
         ).fetchone()
         return Row(row[0], row[1], Place(*row[2:]))
-
-    def next_lane(self, name: str, key: str) -> tuple[str, str] | None:
-        """Return the first lane with ready jobs that comes after this one."""
-        row = self.execute(
-            "SELECT name, key FROM jobs INDEXED BY best "
-            "WHERE ready=1 AND (name, key) > (?, ?) ORDER BY name, key LIMIT 1",
-            (name, key),
-        ).fetchone()
-        return (row[0], row[1]) if row else None
 
     def best(
         self, name: str, key: str, after: tuple[int, int, int], limit: int

@@ -6,7 +6,7 @@ import os
 import sqlite3
 import threading
 import weakref
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from datetime import datetime
 from pathlib import Path
@@ -21,7 +21,7 @@ from jobctl.stores.directory.journal import TICKS, Journal
 from jobctl.stores.directory.layout import open_store, probe
 from jobctl.stores.directory.locks import PATIENCE, WriteLock
 from jobctl.stores.directory.reader import Reader
-from jobctl.stores.directory.rows import micros, moment
+from jobctl.stores.directory.rows import NUMBER, micros, moment
 from jobctl.stores.directory.transaction import DirectoryTransaction
 
 if TYPE_CHECKING:
@@ -153,6 +153,22 @@ class DirectoryStore:
             return [row] if row else []
 
         return next(iter(self._reader.jobs(query)), None)
+
+    def ahead(
+        self, job: AnyJob, now: datetime, limit: int, without: Collection[str] = ()
+    ) -> tuple[int, int]:
+        """Return how many due jobs are claimed before this one: of its name, and of others."""
+        order = (-job.priority, micros(job.run_at), job.seq)
+        return self._reader.ask(
+            lambda index: index.ahead(job.name, order, micros(now), limit, without)
+        )
+
+    def ended(self, status: Status, since: datetime, limit: int) -> Sequence[datetime]:
+        """Return when jobs ended with a status, since a time, the newest first."""
+        found = self._reader.ask(
+            lambda index: index.ended(NUMBER[status], micros(since), limit)
+        )
+        return [moment(at) for at in found]
 
     def notes(
         self, topic: str, prefix: str = "", *, newest: bool = False, limit: int | None = None

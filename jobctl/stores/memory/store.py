@@ -8,7 +8,7 @@ import shutil
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
@@ -18,7 +18,7 @@ from jobctl.core.note import Note
 from jobctl.core.store import NESTED, AnyJob, Pulse, Stats
 from jobctl.errors import StoreBusy
 from jobctl.stores.memory.seat import MemorySeat
-from jobctl.stores.memory.state import State, by_waiting, copy_job, copy_note
+from jobctl.stores.memory.state import State, by_priority, by_waiting, copy_job, copy_note
 from jobctl.stores.memory.transaction import MemoryTransaction
 
 #: Seconds between two looks at whether a wake-up was taken.
@@ -116,6 +116,24 @@ class MemoryStore:
         """Return the pending job that has been due for longest, None if none is due."""
         job = min(self._state.due(now), key=by_waiting, default=None)
         return copy_job(job) if job else None
+
+    def ahead(
+        self, job: AnyJob, now: datetime, limit: int, without: Collection[str] = ()
+    ) -> tuple[int, int]:
+        """Return how many due jobs are claimed before this one: of its name, and of others."""
+        due = (one for one in self._state.due(now) if one.name not in without)
+        before = [one for one in due if by_priority(one) < by_priority(job)]
+        own = sum(one.name == job.name for one in before)
+        return min(own, limit), min(len(before) - own, limit)
+
+    def ended(self, status: Status, since: datetime, limit: int) -> Sequence[datetime]:
+        """Return when jobs ended with a status, since a time, the newest first."""
+        found = [
+            job.finished_at
+            for job in self._jobs(lambda job: job.status is status)
+            if job.finished_at is not None and job.finished_at >= since
+        ]
+        return sorted(found, reverse=True)[:limit]
 
     def notes(
         self, topic: str, prefix: str = "", *, newest: bool = False, limit: int | None = None
