@@ -59,7 +59,7 @@ class Told(msgspec.Struct, frozen=True):
 
 
 def write_told(folder: Path, told: Told) -> None:
-    """Write it, for everybody to read. Raises OSError."""
+    """Write it. Raises OSError."""
     write_whole(folder / _FILE, told)
 
 

@@ -227,7 +227,7 @@ def ended(outcome: Outcome, status: Status, message: str = "boom", **fields: Any
         (
             ended(Outcome.TIMEOUT, Status.FAILED),
             "work id1 timed out: ValueError: boom; it is dead after 2 attempts: "
-            "jobctl show id1",
+            "jobctl explain id1",
         ),
         (ended(Outcome.RELEASED, Status.PENDING), ""),
         (

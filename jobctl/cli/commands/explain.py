@@ -9,6 +9,8 @@ import typer
 from jobctl.cli import explained, render, targets
 from jobctl.cli.options import Json, session
 
+EXAMPLE = "jobctl explain welcome-42"
+
 
 def command(
     ctx: typer.Context,
@@ -17,9 +19,9 @@ def command(
     ],
     json: Json = False,
 ) -> None:
-    """Say why a job does not run: every reason there is, and what to do about it.
+    """Say why a job does not run, and what to do about it.
 
-    Of a running job it says how far it is, of a finished one how it ended.
+    It says every reason that there is. Of a running job it says how far it is, of a finished one how it ended.
     """
     queue = session(ctx).queue
     targets.refuse_filters([job_id])

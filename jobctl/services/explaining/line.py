@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import msgspec
 
 from jobctl.core.job import Status
-from jobctl.core.units import human_duration
+from jobctl.core.units import counted, human_duration
 from jobctl.services.explaining.answer import Reason
 from jobctl.services.explaining.case import Case
 from jobctl.services.health import due_since
@@ -44,7 +44,7 @@ def line(case: Case) -> Iterator[Reason]:
     if not count:
         return
     over = "Over " if COUNTED in (own, others) else ""
-    jobs = "1 job" if count == 1 else f"{over}{count:,} jobs"
+    jobs = over + counted(count, "job")
     of = " of its name" if alone or not others else f", {own:,} of its name," if own else ""
     come = "comes" if count == 1 else "come"
     text = f"{jobs}{of} {come} before it, by priority and then in their order."
