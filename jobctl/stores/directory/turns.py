@@ -18,11 +18,16 @@ LANES = 1000
 
 # In three parts: for (rank, due, seq) < (?, ?, ?) SQLite would look at all with that rank and
 # due, which are those of a whole lane as a rule.
-_LANE = "SELECT 1 FROM jobs INDEXED BY best WHERE ready=1 AND name=?1 AND key=?2 AND"
-_BEFORE = (
-    f"SELECT COUNT(*) FROM ({_LANE} rank<?3 UNION ALL {_LANE} rank=?3 AND due<?4 "
-    f"UNION ALL {_LANE} rank=?3 AND due=?4 AND seq<?5 LIMIT ?6)"
-)
+_BEFORE = """
+SELECT COUNT(*) FROM (
+  SELECT 1 FROM jobs INDEXED BY best WHERE ready=1 AND name=?1 AND key=?2 AND rank<?3
+  UNION ALL
+  SELECT 1 FROM jobs INDEXED BY best WHERE ready=1 AND name=?1 AND key=?2 AND rank=?3 AND due<?4
+  UNION ALL
+  SELECT 1 FROM jobs INDEXED BY best WHERE ready=1 AND name=?1 AND key=?2 AND rank=?3 AND due=?4
+    AND seq<?5
+  LIMIT ?6)
+"""
 
 #: rank, due and seq of a job: jobs are claimed in this order.
 Order = tuple[int, int, int]
