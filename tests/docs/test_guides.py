@@ -21,6 +21,8 @@ GUIDES = {
         "the configuration is fine",
     ],
     "docs/troubleshooting.md": [
+        "- It is delayed until ",
+        '"code": "no-daemon"',
         "no handler is called 'helo'; there are: hello",
         "max_rss",
         "the configuration is fine",

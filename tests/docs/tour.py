@@ -23,6 +23,7 @@ BLOCK = re.compile(r"^```console\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _BOLD = re.compile(r"\x1b\[[0-9;]*m")
 #: What differs from one time to the next, and what stands in its place.
 _VARYING = (
+    (re.compile(r"(?<=  )\S[^\n]*…"), "…"),  # how much of a cell is left
     (re.compile(r"\b[a-z2-7]{16}\b"), "ID"),
     (re.compile(r"\b\d{4}-\d\d-\d\d[T ]"), "DATE "),
     (re.compile(r"\b\d\d:\d\d:\d\d(\.\d+)?(Z|\+00:00)?"), "TIME"),

@@ -21,7 +21,8 @@ def command(
 ) -> None:
     """Say why a job does not run, and what to do about it.
 
-    It says every reason that there is. Of a running job it says how far it is, of a finished one how it ended.
+    Every reason is given. Of a running job it says how far it is, of a finished one how it
+    ended.
     """
     queue = session(ctx).queue
     targets.refuse_filters([job_id])

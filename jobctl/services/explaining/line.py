@@ -43,9 +43,13 @@ def line(case: Case) -> Iterator[Reason]:
     count = own if alone else own + others
     if not count:
         return
-    over = "Over " if COUNTED in (own, others) else ""
-    jobs = over + counted(count, "job")
-    of = " of its name" if alone or not others else f", {own:,} of its name," if own else ""
+    over = COUNTED in (own, others)
+    jobs = f"Over {COUNTED:,} jobs" if over else counted(count, "job")
+    of = ""
+    if alone or not others:
+        of = " of its name"
+    elif own and not over:
+        of = f", {own:,} of its name,"
     come = "comes" if count == 1 else "come"
     text = f"{jobs}{of} {come} before it, by priority and then in their order."
     length = None if over else _length(case, own, None if alone else count)

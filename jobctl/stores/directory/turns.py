@@ -16,6 +16,19 @@ from jobctl.stores.directory.notes import Notes
 #: How many lanes are looked at; those of further concurrency keys are not counted.
 LANES = 1000
 
+# In three parts: for (rank, due, seq) < (?, ?, ?) SQLite would look at all with that rank and
+# due, which are those of a whole lane as a rule.
+_BEFORE = """
+SELECT COUNT(*) FROM (
+  SELECT 1 FROM jobs INDEXED BY best WHERE ready=1 AND name=?1 AND key=?2 AND rank<?3
+  UNION ALL
+  SELECT 1 FROM jobs INDEXED BY best WHERE ready=1 AND name=?1 AND key=?2 AND rank=?3 AND due<?4
+  UNION ALL
+  SELECT 1 FROM jobs INDEXED BY best WHERE ready=1 AND name=?1 AND key=?2 AND rank=?3 AND due=?4
+    AND seq<?5
+  LIMIT ?6)
+"""
+
 #: rank, due and seq of a job: jobs are claimed in this order.
 Order = tuple[int, int, int]
 
@@ -51,12 +64,13 @@ class Turns(Notes):
 
     def next_lane(self, name: str, key: str) -> tuple[str, str] | None:
         """Return the first lane with ready jobs that comes after this one."""
+        # In two steps: for (name, key) > (?, ?) SQLite would walk through all of this lane.
         row = self.execute(
             "SELECT name, key FROM jobs INDEXED BY best "
-            "WHERE ready=1 AND (name, key) > (?, ?) ORDER BY name, key LIMIT 1",
+            "WHERE ready=1 AND name=? AND key>? ORDER BY key LIMIT 1",
             (name, key),
         ).fetchone()
-        return (row[0], row[1]) if row else None
+        return (row[0], row[1]) if row else self._next_name(name)
 
     def _next_name(self, name: str) -> tuple[str, str] | None:
         """Return the first lane of another name that comes after this one."""
@@ -79,8 +93,7 @@ class Turns(Notes):
 
     def _in_lane(self, name: str, key: str, order: Order, limit: int) -> int:
         row = self.execute(
-            "SELECT COUNT(*) FROM (SELECT 1 FROM jobs INDEXED BY best "
-            "WHERE ready=1 AND name=? AND key=? AND (rank, due, seq) < (?, ?, ?) LIMIT ?)",
+            _BEFORE,
             (name, key, *order, limit),
         ).fetchone()
         return int(row[0])
