@@ -7,6 +7,7 @@ import pytest
 
 from tests.docs import tour
 
+ROOT = tour.README.parent
 #: Where configuration and jobs would be looked for, beside HOME.
 ELSEWHERE = ("XDG_CONFIG_HOME", "XDG_DATA_HOME")
 

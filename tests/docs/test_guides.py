@@ -28,6 +28,7 @@ GUIDES = {
         "the configuration is fine",
     ],
     "docs/schedules.md": ["02:30", "no tick has come yet", "nightly"],
+    "docs/filters.md": ["scheduled in", "did you mean status?\n  status:failed stauts:dead\n"],
     "docs/api-table.md": ["to ann@example.com, attempt 1", "3 wait", "'completed': 1"],
 }
 _BLOCK = re.compile(r"^( *)```(sh|python)\n(.*?)^ *```$", re.MULTILINE | re.DOTALL)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from jobctl.clock import Clock, SystemClock
 from jobctl.core.job import Status
 from jobctl.core.note import Note
-from jobctl.core.store import NESTED, AnyJob, Pulse, Stats
+from jobctl.core.store import NESTED, AnyJob, Page, Pulse, Stats
 from jobctl.errors import StoreError, StoreFull, StoreUnwritable
 from jobctl.stores.directory.journal import TICKS, Journal
 from jobctl.stores.directory.layout import open_store, probe
@@ -25,6 +25,7 @@ from jobctl.stores.directory.rows import NUMBER, micros, moment
 from jobctl.stores.directory.transaction import DirectoryTransaction
 
 if TYPE_CHECKING:
+    from jobctl.core.filters import Filter
     from jobctl.stores.directory.index import Index
     from jobctl.stores.directory.rows import Row
     from jobctl.stores.directory.seat import DirectorySeat
@@ -125,7 +126,32 @@ class DirectoryStore:
         offset: int = 0,
     ) -> _Jobs:
         """Return jobs, the newest first. One whose record cannot be read is left out."""
-        return self._reader.jobs(lambda index: index.newest(status, name, limit, offset))
+        from jobctl.core.filters import NEVER, Filter
+
+        wanted = Filter.having(status, name)
+        return self.select(wanted, NEVER, limit=limit, offset=offset).jobs
+
+    def select(
+        self,
+        wanted: Filter,
+        now: datetime,
+        *,
+        newest: bool = True,
+        limit: int = 50,
+        offset: int = 0,
+        after: int | None = None,
+    ) -> Page:
+        """Return jobs that pass a filter, the newest or the oldest first."""
+        from jobctl.stores.directory.choosing import Walk, select
+
+        walk = Walk(self._reader, wanted, now, newest=newest, after=after, offset=offset)
+        return select(walk, limit)
+
+    def tally(self, wanted: Filter, now: datetime) -> Stats:
+        """Return how many of the jobs that pass a filter have each status."""
+        from jobctl.stores.directory.choosing import tally
+
+        return tally(self._reader, wanted, now)
 
     def finished(self, status: Status, before: datetime, limit: int = 1000) -> _Jobs:
         """Return jobs of a finished status that ended before a time, the oldest first."""
