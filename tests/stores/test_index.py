@@ -220,6 +220,7 @@ def test_each_statement_uses_the_index_that_it_names(tmp_path: Path) -> None:
     index.ready_by_seq(1)
     index.get("a")
     index.find("a", 10)
+    index.names("a", 10)
     for status in (None, Status.PENDING):
         for name in (None, "n"):
             index.newest(status, name, 10, 5)

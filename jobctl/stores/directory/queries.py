@@ -90,6 +90,15 @@ class Queries(Turns):
         )
         return [row[0] for row in rows]
 
+    def names(self, prefix: str, limit: int) -> list[str]:
+        """Return names of jobs that begin with `prefix`."""
+        rows = self.execute(
+            "SELECT DISTINCT name FROM counters WHERE name>=? AND name<? AND n>0 "
+            "ORDER BY name LIMIT ?",
+            (prefix, prefix + "\x7f", limit),
+        )
+        return [row[0] for row in rows]
+
     def newest(
         self, status: Status | None, name: str | None, limit: int, offset: int
     ) -> list[Row]:
