@@ -70,6 +70,23 @@ def open_store(config: Config) -> Store:
     return DirectoryStore(root)
 
 
+def existing_store(config: Config, patience: float) -> Store | None:
+    """Open the store if it is there, and wait for its writers `patience` seconds at most.
+
+    Raises StoreError, ConfigError.
+    """
+    if config.store.startswith("postgresql:"):
+        return None
+    from jobctl.stores.directory.layout import act_as_owner
+    from jobctl.stores.directory.store import DirectoryStore
+
+    root = Path(config.store)
+    if not (root / "store.json").exists():
+        return None
+    act_as_owner(root)
+    return DirectoryStore(root, patience=patience)
+
+
 def open_queue(config: Config) -> QueueService:
     """Return the services of the queue, on its store."""
     return _queue_on(open_store(config), config)

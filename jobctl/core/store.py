@@ -192,6 +192,10 @@ class Store(Protocol):
         """Return ids that begin with `prefix`, in alphabetical order."""
         ...
 
+    def names(self, prefix: str, limit: int) -> Sequence[str]:
+        """Return names that jobs have and that begin with `prefix`, in alphabetical order."""
+        ...
+
     def list(
         self,
         *,

@@ -117,6 +117,10 @@ class DirectoryStore:
         """Return ids that begin with `prefix`, in alphabetical order."""
         return self._reader.ask(lambda index: index.find(prefix, limit))
 
+    def names(self, prefix: str, limit: int) -> Sequence[str]:
+        """Return names that jobs have and that begin with `prefix`, in alphabetical order."""
+        return self._reader.ask(lambda index: index.names(prefix, limit))
+
     def list(
         self,
         *,

@@ -77,6 +77,10 @@ class MemoryStore:
         found = [job_id for job_id in self._state.jobs if job_id.startswith(prefix)]
         return sorted(found)[:limit]
 
+    def names(self, prefix: str, limit: int) -> Sequence[str]:
+        """Return names that jobs have and that begin with `prefix`, in alphabetical order."""
+        return sorted({job.name for job in self._jobs() if job.name.startswith(prefix)})[:limit]
+
     def list(
         self,
         *,
