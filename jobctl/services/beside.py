@@ -59,6 +59,6 @@ class Beside:
 
     def read_log(self, job_id: str) -> bytes:
         """Return all that a job's handlers have written so far. Raises OSError."""
-        from jobctl.services.spool import read_log
+        from jobctl.services.growth import read_log
 
         return read_log(self._store.files, job_id)
