@@ -75,6 +75,11 @@ def on_terminal(stream: TextIO) -> bool:
     return stream.isatty()
 
 
+def on_terminal_both() -> bool:
+    """Return whether data and words go to a terminal, where they meet."""
+    return on_terminal(sys.stdout) and on_terminal(sys.stderr)
+
+
 def words(text: str) -> None:
     """Print text for people on stderr; its lines stay lines."""
     # A stream that nobody reads any more must not hide the exit code.

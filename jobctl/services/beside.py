@@ -9,10 +9,14 @@ import os
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from jobctl.core.job import Status
 from jobctl.core.store import AnyJob, Store
 from jobctl.services.adding import Wanted
+
+if TYPE_CHECKING:
+    from jobctl.services.growth import Growth
 
 
 class Beside:
@@ -56,6 +60,12 @@ class Beside:
         from jobctl.services.logfile import path_of
 
         return path_of(self._store.files, job_id)
+
+    def log(self, job_id: str, *, once: bool = False) -> Growth:
+        """Return the log of a job, to be read while it grows; `once` if it is read once."""
+        from jobctl.services.growth import Growth
+
+        return Growth(self._store.files, job_id, once=once)
 
     def read_log(self, job_id: str) -> bytes:
         """Return all that a job's handlers have written so far. Raises OSError."""

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from jobctl.clock import Clock
 from jobctl.core import dependencies
@@ -33,6 +33,9 @@ from jobctl.services.beside import Beside
 from jobctl.services.cleaning import KEEP_ALL, Cleaning, Keep
 from jobctl.services.pausing import Pause
 from jobctl.services.waiting import Waited, wait_for
+
+if TYPE_CHECKING:
+    from jobctl.services.growth import Growth
 
 #: How many candidates a message shows.
 SHOWN = 10
@@ -224,6 +227,25 @@ class QueueService:
     def log_path(self, job_id: str) -> Path:
         """Return where the log of a job is. It is there if its handler has printed anything."""
         return self._beside.log_path(job_id)
+
+    def log(self, job_id: str, *, once: bool = False) -> Growth:
+        """Return the log of a job, to be read while it grows; `once` if it is read once."""
+        return self._beside.log(job_id, once=once)
+
+    def follow(
+        self, job_id: str, growth: Growth, timeout: float | None = None
+    ) -> Iterator[AnyJob | bytes]:
+        """Yield a job whenever it has changed, and what comes to its log, until it has ended.
+
+        `growth` is its log; see `services.following.follow`. Raises NotFound.
+        """
+        from jobctl.services.following import follow
+
+        return follow(self._store, self._clock, self._nap, growth, job_id, timeout)
+
+    def has_daemon(self) -> bool:
+        """Return whether a daemon has the seat of this store."""
+        return self._store.pulse(0).pid is not None
 
     def read_log(self, job_id: str) -> bytes:
         """Return all that a job's handlers have written so far. Raises OSError."""
