@@ -153,4 +153,4 @@ def _wait(here: Session, ids: list[str], limit: float | None) -> int:
     import sys
 
     sys.stdout.flush()  # the id is there for others while this one waits
-    return waiting.exit_code(here.queue.wait(ids, limit))
+    return waiting.exit_code(waiting.wait(here, ids, limit))

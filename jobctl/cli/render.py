@@ -189,6 +189,34 @@ def _console(stream: TextIO) -> Console:
 
 
 @contextmanager
+def live(stream: TextIO, *, leave: bool) -> Iterator[Callable[[Sequence[str]], None] | None]:
+    """Show lines on a terminal, each time in place of those before.
+
+    Yields the function that does, or None where there is no terminal that can go back. The
+    last ones stay if `leave`. Lines that are too long are cut.
+    """
+    if not on_terminal(stream) or os.environ.get("TERM", "dumb") in ("dumb", "unknown"):
+        yield None
+        return
+    from rich.live import Live
+    from rich.text import Text
+
+    with Live(
+        console=_console(stream),
+        auto_refresh=False,
+        transient=not leave,
+        redirect_stdout=False,
+        redirect_stderr=False,
+    ) as screen:
+
+        def show(texts: Sequence[str]) -> None:
+            text = Text("\n".join(map(clean, texts)), no_wrap=True, overflow="ellipsis")
+            screen.update(text, refresh=True)
+
+        yield show
+
+
+@contextmanager
 def progress(what: str, total: int) -> Iterator[Callable[[int], None]]:
     """Show a progress bar on stderr if that is a terminal; yields a function to advance it."""
     if not on_terminal(sys.stderr):

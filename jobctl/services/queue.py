@@ -32,7 +32,7 @@ from jobctl.services.adding import (
 from jobctl.services.beside import Beside
 from jobctl.services.cleaning import KEEP_ALL, Cleaning, Keep
 from jobctl.services.pausing import Pause
-from jobctl.services.waiting import Waited, wait_for
+from jobctl.services.waiting import Waited, Watch, wait_for
 
 if TYPE_CHECKING:
     from jobctl.services.growth import Growth
@@ -280,12 +280,22 @@ class QueueService:
         """Return how many jobs `cleanup` would delete, and the first of them."""
         return self._cleaning.matches(before)
 
-    def wait(self, job_ids: Sequence[str], timeout: float | None = None) -> Waited:
+    def wait(
+        self,
+        job_ids: Sequence[str],
+        timeout: float | None = None,
+        watch: Watch = lambda jobs: None,
+    ) -> Waited:
         """Block until all of the jobs have ended, at most `timeout` seconds.
 
-        Raises NotFound at once if one is unknown, and later if one is deleted.
+        `watch` is shown the jobs meanwhile. Raises NotFound at once if one is unknown, and
+        later if one is deleted.
         """
-        return wait_for(self._store, self._clock, self._nap, job_ids, timeout)
+        return wait_for(self._store, self._clock, self._nap, job_ids, timeout, watch)
+
+    def shown(self, job: AnyJob) -> AnyJob:
+        """Return a job with the progress that it has now."""
+        return self._beside.shown(job)
 
     def _wanted(self, name: str, data: Any, options: Mapping[str, Any]) -> Wanted:
         job = new_job(name, data, options, now=self._clock.now(), max_data=self._max_data)
