@@ -30,10 +30,11 @@ class Wanted(msgspec.Struct, frozen=True):
 
 
 class Until(msgspec.Struct, frozen=True):
-    """Whether to wait for the end, and how long."""
+    """Whether to wait for the end, and how long; `follow` prints the log meanwhile."""
 
     wait: bool
     timeout: str | None
+    follow: bool = False
 
     def seconds(self) -> float | None:
         """Return the limit in seconds. Raises InvalidJob."""
@@ -42,7 +43,7 @@ class Until(msgspec.Struct, frozen=True):
     @property
     def wanted(self) -> bool:
         """Whether there is anything to wait for; a limit alone says so too."""
-        return self.wait or self.timeout is not None
+        return self.wait or self.follow or self.timeout is not None
 
 
 def add_one(here: Session, wanted: Wanted, until: Until, *, as_json: bool) -> int:
@@ -68,7 +69,16 @@ def report(
         render.json({"id": added.id})
     else:
         render.lines([added.id])
+    if until.follow:
+        return _follow(here, added.job, limit, as_json=as_json)
     return _wait(here, [added.id], limit) if until.wanted else 0
+
+
+def _follow(here: Session, job: Any, limit: float | None, *, as_json: bool) -> int:
+    from jobctl.cli import following, logprint
+
+    out = logprint.printer(raw=False, as_json=as_json)
+    return following.follow(here, job, here.queue.log(job.id), out, limit)
 
 
 def add_file(here: Session, path: str, wanted: Wanted, until: Until, *, as_json: bool) -> int:
@@ -76,6 +86,8 @@ def add_file(here: Session, path: str, wanted: Wanted, until: Until, *, as_json:
     from jobctl.cli import jsonlines
 
     _refuse_beside_file(wanted)
+    if until.follow:
+        raise InvalidJob("--from and --follow do not go together: --wait waits for all of them")
     limit = until.seconds()
     specs = jsonlines.read(path, here.queue.check)
     if not specs:
@@ -141,4 +153,4 @@ def _wait(here: Session, ids: list[str], limit: float | None) -> int:
     import sys
 
     sys.stdout.flush()  # the id is there for others while this one waits
-    return waiting.exit_code(here.queue.wait(ids, limit))
+    return waiting.exit_code(waiting.wait(here, ids, limit))

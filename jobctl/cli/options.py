@@ -113,6 +113,12 @@ ConfigFlag = Annotated[
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Only show what would be done.")]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
+Raw = Annotated[
+    bool, typer.Option("--raw", help="Print the bytes as they are, into a pipe or a file.")
+]
+JobId = Annotated[
+    str, typer.Argument(metavar="ID", help="An id, or a beginning that only one has.")
+]
 Ids = Annotated[
     list[str], typer.Argument(metavar="ID...", help="Ids, or beginnings that only one has.")
 ]

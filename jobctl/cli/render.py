@@ -75,6 +75,11 @@ def on_terminal(stream: TextIO) -> bool:
     return stream.isatty()
 
 
+def on_terminal_both() -> bool:
+    """Return whether data and words go to a terminal, where they meet."""
+    return on_terminal(sys.stdout) and on_terminal(sys.stderr)
+
+
 def words(text: str) -> None:
     """Print text for people on stderr; its lines stay lines."""
     # A stream that nobody reads any more must not hide the exit code.
@@ -181,6 +186,34 @@ def _console(stream: TextIO) -> Console:
     from rich.console import Console
 
     return Console(file=stream, markup=False, emoji=False, highlight=False)
+
+
+@contextmanager
+def live(stream: TextIO, *, leave: bool) -> Iterator[Callable[[Sequence[str]], None] | None]:
+    """Show lines on a terminal, each time in place of those before.
+
+    Yields the function that does, or None where there is no terminal that can go back. The
+    last ones stay if `leave`. Lines that are too long are cut.
+    """
+    if not on_terminal(stream) or os.environ.get("TERM", "dumb") in ("dumb", "unknown"):
+        yield None
+        return
+    from rich.live import Live
+    from rich.text import Text
+
+    with Live(
+        console=_console(stream),
+        auto_refresh=False,
+        transient=not leave,
+        redirect_stdout=False,
+        redirect_stderr=False,
+    ) as screen:
+
+        def show(texts: Sequence[str]) -> None:
+            text = Text("\n".join(map(clean, texts)), no_wrap=True, overflow="ellipsis")
+            screen.update(text, refresh=True)
+
+        yield show
 
 
 @contextmanager

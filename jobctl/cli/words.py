@@ -61,7 +61,12 @@ def remark(job: AnyJob, now: datetime) -> str:
     if job.status is Status.RUNNING:
         since = job.started_at or now
         length = human_duration(max(0.0, round((now - since).total_seconds())))
-        return f"{'cancelling, ' if job.cancelling else ''}for {length}"
+        parts = (
+            "cancelling" if job.cancelling else "",
+            f"for {length}",
+            progress(job.progress),
+        )
+        return ", ".join(part for part in parts if part)
     if job.status is Status.COMPLETED:
         return f"took {took(job)}" if took(job) else ""
     return error_line(job.error)
@@ -73,6 +78,23 @@ def _pending(job: AnyJob, now: datetime) -> str:
         why = error_line(job.error)
         return f"retrying {due}".strip() + (f": {why}" if why else "")
     return f"scheduled {due}" if due else ""
+
+
+def progress(said: Any) -> str:
+    """Return how far a job has come, as its handler has said: `3 of 10 (30%), reading`."""
+    if not isinstance(said, dict):
+        return ""
+    done, total, note = (said.get(name) for name in ("done", "total", "note"))
+    text = number(done)
+    if isinstance(total, int | float) and isinstance(done, int | float):
+        share = f" ({100 * done / total:.0f}%)" if total > 0 else ""
+        text = f"{number(done)} of {number(total)}{share}"
+    return ", ".join(part for part in (text, note) if part)
+
+
+def number(value: Any) -> str:
+    """Return a number as people read it: `12,345`, `0.5`."""
+    return f"{value:,.6g}" if isinstance(value, float) else f"{value:,}"
 
 
 def how_it_exited(attempt: Attempt) -> str:

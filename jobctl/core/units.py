@@ -60,7 +60,7 @@ def size(value: object) -> int:
 
 def human_duration(value: float) -> str:
     """Return a duration in seconds as people write it: `350ms`, `12s`, `4m10s`, `3d`."""
-    if value < 1:
+    if 0 < value < 1:
         return f"{value * 1000:.0f}ms"
     if value < 10:
         return f"{value:.1f}s".replace(".0s", "s")

@@ -15,7 +15,7 @@ def relative(moment: datetime, now: datetime) -> str:
     """Return how far off a moment is: `3m ago`, `in 2h30m`, `just now`."""
     seconds = (moment - now).total_seconds()
     if abs(seconds) < 1:
-        return "just now"
+        return "in <1s" if seconds > 0 else "just now"
     length = human_duration(float(round(abs(seconds))))
     return f"in {length}" if seconds > 0 else f"{length} ago"
 

@@ -9,10 +9,14 @@ import os
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from jobctl.core.job import Status
 from jobctl.core.store import AnyJob, Store
 from jobctl.services.adding import Wanted
+
+if TYPE_CHECKING:
+    from jobctl.services.growth import Growth
 
 
 class Beside:
@@ -57,8 +61,14 @@ class Beside:
 
         return path_of(self._store.files, job_id)
 
+    def log(self, job_id: str, *, once: bool = False) -> Growth:
+        """Return the log of a job, to be read while it grows; `once` if it is read once."""
+        from jobctl.services.growth import Growth
+
+        return Growth(self._store.files, job_id, once=once)
+
     def read_log(self, job_id: str) -> bytes:
         """Return all that a job's handlers have written so far. Raises OSError."""
-        from jobctl.services.spool import read_log
+        from jobctl.services.growth import read_log
 
         return read_log(self._store.files, job_id)

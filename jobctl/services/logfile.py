@@ -7,11 +7,12 @@ left out. While it is written to, the middle is a hole instead (no disk space, r
 
 from __future__ import annotations
 
-import errno
 import os
 import re
 from datetime import datetime
 from pathlib import Path
+
+from jobctl.services.logread import seek
 
 #: Lines of the log, and characters of each, that the record of a failed attempt keeps.
 TAIL_LINES = 20
@@ -19,8 +20,10 @@ TAIL_WIDTH = 500
 _TAIL_BYTES = 64 * 1024
 _PAGE = 4096
 _CLOCK_TICK = 0.01  # seconds by which the kernel's times of files lag behind, at most
-_HEADER = re.compile(rb"(?m)^--- attempt \d+ at [0-9T:.Z-]+ ---\n")
-_MARK = re.compile(rb"--- (\d+) bytes left out ---\n")
+#: The line that begins an attempt: its number and its time.
+HEADER = re.compile(rb"(?m)^--- attempt (\d+) at ([0-9T:.Z-]+) ---\n")
+#: The line that stands for what was left out.
+MARK = re.compile(rb"--- (\d+) bytes left out ---\n")
 _MARK_ROOM = 64
 _PUNCH = 0x03  # FALLOC_FL_KEEP_SIZE | FALLOC_FL_PUNCH_HOLE
 
@@ -78,7 +81,7 @@ def finish(path: str, limit: int) -> None:
     try:
         size = os.fstat(fd).st_size
         end = os.pread(fd, 80, max(0, size - 80))
-        found = [match for match in _HEADER.finditer(end) if match.end() == len(end)]
+        found = [match for match in HEADER.finditer(end) if match.end() == len(end)]
         if found:
             size -= len(end) - found[-1].start()
             os.ftruncate(fd, size)
@@ -93,7 +96,7 @@ def finish(path: str, limit: int) -> None:
 def _shorten(fd: int, size: int, limit: int) -> None:
     half = max(1, limit // 2)
     start = os.pread(fd, half + _MARK_ROOM, 0)
-    mark = _MARK.search(start)
+    mark = MARK.search(start)
     if mark is not None:  # it was shortened before: the beginning stays as it is
         head, rest, out = mark.start(), mark.end(), int(mark[1])
     else:
@@ -149,48 +152,13 @@ def copy(source: int, path: str, start: int) -> None:
         shift = os.fstat(fd).st_size - start
         at = start
         while at < size:
-            data = _seek(source, at, os.SEEK_DATA, size)
-            at = _seek(source, data, os.SEEK_HOLE, size)
+            data = seek(source, at, os.SEEK_DATA, size)
+            at = seek(source, data, os.SEEK_HOLE, size)
             while data < at and (part := os.pread(source, min(at - data, 1 << 20), data)):
                 data += os.pwrite(fd, part, data + shift)
         os.ftruncate(fd, size + shift)
     finally:
         os.close(fd)
-
-
-def read(path: str | Path) -> bytes:
-    """Return a log, with a line for each hole in it; nothing if there is none.
-
-    Raises OSError if it is there and cannot be read.
-    """
-    try:
-        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
-    except FileNotFoundError:
-        return b""
-    parts: list[bytes] = []
-    try:
-        size = os.fstat(fd).st_size
-        at = 0
-        while at < size:
-            data = _seek(fd, at, os.SEEK_DATA, size)
-            if data > at:
-                parts.append(b"\n--- %d bytes left out ---\n" % (data - at))
-            at = _seek(fd, data, os.SEEK_HOLE, size)
-            parts.append(os.pread(fd, at - data, data))
-    finally:
-        os.close(fd)
-    return b"".join(parts)
-
-
-def _seek(fd: int, at: int, how: int, size: int) -> int:
-    if at >= size:
-        return size
-    try:
-        return min(size, os.lseek(fd, at, how))
-    except OSError as err:
-        if err.errno != errno.ENXIO:  # there is no more data
-            raise
-        return size
 
 
 def tail(path: str | Path, since: datetime | None = None) -> tuple[str, ...] | None:
@@ -211,7 +179,7 @@ def tail(path: str | Path, since: datetime | None = None) -> tuple[str, ...] | N
         return None
     finally:
         os.close(fd)
-    for mark in list(_HEADER.finditer(content))[-1:]:
+    for mark in list(HEADER.finditer(content))[-1:]:
         content = content[mark.end() :]
     lines = content.rstrip(b"\n").decode("utf-8", "replace").split("\n")[-TAIL_LINES:]
     return tuple(line[:TAIL_WIDTH] for line in lines) if content.strip() else None

@@ -11,11 +11,12 @@ from jobctl.core.data import show
 from jobctl.core.store import AnyJob, Page, Stats, Store
 from jobctl.errors import InvalidJob, NotFound
 from jobctl.services.beside import Beside
-from jobctl.services.waiting import Waited, wait_for
+from jobctl.services.waiting import Waited, Watch, wait_for
 
 if TYPE_CHECKING:
     from jobctl.core.filters import Filter
     from jobctl.core.job import Status
+    from jobctl.services.growth import Growth
 
 #: How many candidates a message shows.
 SHOWN = 10
@@ -132,20 +133,49 @@ class Looking:
             return self._store.stats()
         return self._store.tally(parsed(filter), self._clock.now())
 
-    def wait(self, job_ids: Sequence[str], timeout: float | None = None) -> Waited:
+    def wait(
+        self,
+        job_ids: Sequence[str],
+        timeout: float | None = None,
+        watch: Watch = lambda jobs: None,
+    ) -> Waited:
         """Block until all of the jobs have ended, at most `timeout` seconds.
 
-        Raises NotFound at once if one is unknown, and later if one is deleted.
+        `watch` is shown the jobs meanwhile. Raises NotFound at once if one is unknown, and
+        later if one is deleted.
         """
-        return wait_for(self._store, self._clock, self._nap, job_ids, timeout)
+        return wait_for(self._store, self._clock, self._nap, job_ids, timeout, watch)
+
+    def shown(self, job: AnyJob) -> AnyJob:
+        """Return a job with the progress that it has now."""
+        return self._beside.shown(job)
 
     def log_path(self, job_id: str) -> Path:
         """Return where the log of a job is. It is there if its handler has printed anything."""
         return self._beside.log_path(job_id)
 
+    def log(self, job_id: str, *, once: bool = False) -> Growth:
+        """Return the log of a job, to be read while it grows; `once` if it is read once."""
+        return self._beside.log(job_id, once=once)
+
     def read_log(self, job_id: str) -> bytes:
         """Return all that a job's handlers have written so far. Raises OSError."""
         return self._beside.read_log(job_id)
+
+    def follow(
+        self, job_id: str, growth: Growth, timeout: float | None = None
+    ) -> Iterator[AnyJob | bytes]:
+        """Yield a job whenever it has changed, and what comes to its log, until it has ended.
+
+        `growth` is its log; see `services.following.follow`. Raises NotFound.
+        """
+        from jobctl.services.following import follow
+
+        return follow(self._store, self._clock, self._nap, growth, job_id, timeout)
+
+    def has_daemon(self) -> bool:
+        """Return whether a daemon has the seat of this store."""
+        return self._store.pulse(0).pid is not None
 
 
 def parsed(filter: Filter | str | None) -> Filter:

@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 from jobctl.services import logfile
 
-_PREFIX = ".spool-"
+_FOLDER = ".spools"  # in that of the logs, of which there may be a million
 _HEAD = struct.Struct("<ddqIqH128s")  # began, CPU and peak before, attempt, start, length, id
 _FEW = 16 * 1024
 #: Where what was written begins.
@@ -66,12 +66,14 @@ def unpack(content: bytes) -> Begun | None:
 
 
 def path_of(folder: str, pid: int) -> str:
-    """Return the path of a worker's spool in the folder of the logs."""
-    return f"{folder}/{_PREFIX}{pid}"
+    """Return the path of a worker's spool, for the folder of the logs."""
+    return f"{folder}/{_FOLDER}/{pid}"
 
 
 def create(folder: str, pid: int) -> int:
     """Make a worker's spool, empty, and return its descriptor. Raises OSError."""
+    with suppress(FileExistsError):
+        os.mkdir(f"{folder}/{_FOLDER}", mode=0o700)
     fd = logfile.open_log(path_of(folder, pid))
     try:
         os.ftruncate(fd, 0)  # a worker with this pid may have died long ago
@@ -138,14 +140,40 @@ def _settle(fd: int, folder: str, begun: Begun, limit: int) -> bool:
 def recover_all(folder: str, limit: int) -> dict[str, Left]:
     """Recover the spools of workers that are all dead; return what they left, by job."""
     found = {}
-    with suppress(OSError):
-        for name in os.listdir(folder):
-            number = name.removeprefix(_PREFIX)
-            if number != name and number.isdigit():
-                left = recover(folder, int(number), limit)
-                if left is not None:
-                    found[left.begun.job_id] = left
+    for pid in pids(folder):
+        left = recover(folder, pid, limit)
+        if left is not None:
+            found[left.begun.job_id] = left
     return found
+
+
+def pids(folder: str) -> list[int]:
+    """Return the processes that have a spool, for the folder of the logs."""
+    try:
+        return sorted(int(name) for name in os.listdir(f"{folder}/{_FOLDER}") if name.isdigit())
+    except OSError:
+        return []
+
+
+def open_spool(folder: str, pid: int) -> tuple[int, Begun] | None:
+    """Open a worker's spool to read; return its descriptor and the job that it is at."""
+    try:
+        fd = os.open(path_of(folder, pid), os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+    except OSError:
+        return None
+    begun = said(fd)
+    if begun is None:
+        os.close(fd)
+        return None
+    return fd, begun
+
+
+def said(fd: int) -> Begun | None:
+    """Return what the beginning of an open spool says now."""
+    try:
+        return unpack(os.pread(fd, START, 0))
+    except OSError:
+        return None
 
 
 def limit_running(folder: str, pid: int, limit: int) -> None:
@@ -161,43 +189,16 @@ def limit_running(folder: str, pid: int, limit: int) -> None:
 def worker_of(files: Path, job_id: str) -> int | None:
     """Return the process that runs a job; None for one that shares it, or runs nowhere."""
     folder = logfile.folder_in(files)
-    with suppress(OSError):
-        for name in os.listdir(folder):
-            number = name.removeprefix(_PREFIX)
-            if number != name and number.isdigit():
-                begun = _begun(f"{folder}/{name}")
-                if begun is not None and begun.job_id == job_id:
-                    return int(number)
+    for pid in pids(folder):
+        begun = _begun(path_of(folder, pid))
+        if begun is not None and begun.job_id == job_id:
+            return pid
     return None
 
 
 def _begun(path: str) -> Begun | None:
-    with open(path, "rb") as file:
-        return unpack(file.read(START))
-
-
-def read_log(files: Path, job_id: str) -> bytes:
-    """Return all that a job has written so far. Raises OSError."""
-    folder = logfile.folder_in(files)
-    running = _read_running(folder, job_id)
-    content = logfile.read(logfile.path_in(folder, job_id))
-    return content if content.endswith(running) else content + running
-
-
-def _read_running(folder: str, job_id: str) -> bytes:
-    """Return what a running job has written that is not in its log yet, header included."""
-    with suppress(OSError):
-        for name in os.listdir(folder):
-            if name.startswith(_PREFIX):
-                found = _read(f"{folder}/{name}", job_id)
-                if found:
-                    return found
-    return b""
-
-
-def _read(path: str, job_id: str) -> bytes:
-    begun = _begun(path)
-    if begun is None or begun.job_id != job_id:
-        return b""
-    content = logfile.read(path)[START:]
-    return content and logfile.header(begun.attempt, begun.began) + content
+    try:
+        with open(path, "rb") as file:
+            return unpack(file.read(START))
+    except OSError:
+        return None

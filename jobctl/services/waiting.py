@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import msgspec
 
@@ -14,6 +14,11 @@ from jobctl.errors import NotFound
 
 # Seconds between two looks at the store's version: short at first, for jobs that are short.
 SHORTEST, LONGEST = 0.01, 0.05
+#: A look at many jobs takes a while: it is let pass so many times over before the next one.
+IDLE = 4
+
+#: Is shown the jobs as they were at the last look, by id, again and again while one waits.
+Watch = Callable[[Mapping[str, AnyJob]], object]
 
 
 class Waited(msgspec.Struct, frozen=True):
@@ -34,10 +39,12 @@ def wait_for(
     nap: Callable[[float], None],
     job_ids: Sequence[str],
     timeout: float | None,
+    watch: Watch = lambda jobs: None,
 ) -> Waited:
     """Block until all of the jobs have ended, at most `timeout` seconds.
 
-    `nap` waits for some seconds. Raises NotFound if a job is unknown or gets deleted.
+    `nap` waits for some seconds; `watch` is called before each of them. Raises
+    NotFound if a job is unknown or gets deleted.
     """
     deadline = None if timeout is None else clock.monotonic() + timeout
     # Taken before the jobs are read: what changes meanwhile shows in the next version.
@@ -50,14 +57,16 @@ def wait_for(
             if rest <= 0:
                 break
             pause = min(pause, rest)
+        watch(jobs)
         nap(pause)
         newer = store.version()
         if newer == version:
             pause = min(pause * 2, LONGEST)
             continue
-        version, pause = newer, SHORTEST
+        version, began = newer, clock.monotonic()
         for job_id in left:
             jobs[job_id] = _read(store, job_id, "job {} was deleted while it was waited for")
+        pause = max(SHORTEST, IDLE * (clock.monotonic() - began))
     return Waited(list(jobs.values()), left)
 
 

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from jobctl.core.job import Outcome, Status
-from jobctl.services.spool import read_log
+from jobctl.services.growth import read_log
 from tests.helpers import eventually
 from tests.runtime.rig import CONFIG, Rig
 
@@ -202,7 +202,7 @@ def test_what_a_killed_daemon_left_of_a_short_job_is_there_too(make_rig: MakeRig
     warm(rig, "say")
     job_id = rig.queue.add("say", {"n": "hang"})
     rig.until(job_id, Status.RUNNING)
-    spools = (rig.folder / ".jobctl/logs").glob(".spool-*")
+    spools = (rig.folder / ".jobctl/logs").glob(".spools/*")
     [spool] = list(spools)
     eventually(lambda: b"said hang" in spool.read_bytes())
     rig.kill(daemon)
@@ -217,7 +217,7 @@ def test_no_spool_is_left_behind(make_rig: MakeRig) -> None:
     rig = make_rig(HANDLERS)
     rig.queue.add_many([("say", {"n": n}) for n in range(50)])
     assert rig.run("--burst") == 0
-    assert not list((rig.folder / ".jobctl/logs").glob(".*"))
+    assert not list((rig.folder / ".jobctl/logs").glob(".spools/*"))
 
 
 def test_delete_cleanup_and_replace_take_the_log_along(make_rig: MakeRig) -> None:
@@ -331,7 +331,7 @@ def test_max_rss_is_that_of_the_job(make_rig: MakeRig) -> None:
     assert peak_of(bytes=1, die=True) is None  # nobody knows: its worker's child had more
 
 
-@pytest.mark.parametrize("what", ["log", ".spool-"])
+@pytest.mark.parametrize("what", ["log", "/.spools/"])
 def test_a_descriptor_that_a_handler_took_over_is_let_alone(
     what: str, make_rig: MakeRig
 ) -> None:

@@ -58,7 +58,7 @@ def test_running(store: Watched) -> None:
 def test_running_in_a_worker(store: Watched) -> None:
     runs(store)
     folder = Path(logfile.folder_in(store.files))
-    folder.mkdir()
+    Path(spool.path_of(str(folder), 11)).parent.mkdir(parents=True)
     for pid, job_id in ((11, "other"), (12, "it")):
         head = bytearray(spool.START)
         spool.say(head, Begun(job_id, 1, NOON, 0.0, 0))  # type: ignore[arg-type]  # a mapping

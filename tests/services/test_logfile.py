@@ -76,10 +76,10 @@ def test_what_a_spool_says_is_read_back(tmp_path: Path) -> None:
         spool.say(head, begun)
     os.write(fd, b"printed\n")
     os.close(fd)
-    assert spool.unpack((tmp_path / ".spool-7").read_bytes()) == begun
-    (tmp_path / ".spool-other").touch()
-    (tmp_path / ".spool-8").touch()
+    assert spool.unpack((tmp_path / ".spools/7").read_bytes()) == begun
+    (tmp_path / ".spools/other").touch()
+    (tmp_path / ".spools/8").touch()
     [left] = spool.recover_all(str(tmp_path), 1000).values()
     assert left == (begun, ("printed",))
-    assert not (tmp_path / ".spool-7").exists()
+    assert not (tmp_path / ".spools/7").exists()
     assert spool.recover_all(str(tmp_path), 1000) == {}

@@ -22,7 +22,7 @@ def store() -> MemoryStore:
 
 def write(store: MemoryStore, name: str, at: float) -> Path:
     path = store.files / "logs" / name
-    path.parent.mkdir(exist_ok=True)
+    path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text("said something\n")
     os.utime(path, (at, at))
     return path
@@ -36,7 +36,7 @@ def test_old_logs_go_and_all_else_stays(store: MemoryStore, clock: FakeClock) ->
     kept = [
         write(store, "new.log", now - DAY / 2),
         write(store, "running.log", now - 9 * DAY),
-        write(store, ".spool-12", now - 9 * DAY),
+        write(store, ".spools/12", now - 9 * DAY),
     ]
     logs = OldLogs(store, clock, DAY)
     assert [logs.step(3), logs.step(3), logs.step(3)] == [3, 2, 0]

@@ -207,6 +207,37 @@ class TestWait:
         # a and b after the tenth nap; then b alone, once by `end` and once by the wait
         assert store.calls.count("read") == 4
 
+    def test_who_watches_sees_each_state(self, store: SpyStore, clock: FakeClock) -> None:
+        put(store, make_job("a"))
+        seen: list[str] = []
+
+        def nap(seconds: float) -> None:
+            if there(store, "a").status is Status.RUNNING:
+                end(store, there(store, "a"))
+            claim(store)
+
+        queue = QueueService(store, clock, nap=nap)
+        queue.wait(["a"], watch=lambda jobs: seen.append(jobs["a"].status))
+        assert seen == ["pending", "running"]
+
+    def test_a_look_that_takes_long_is_followed_by_a_long_nap(
+        self, store: SpyStore, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        put(store, make_job("a"), make_job("b"))
+        naps: list[float] = []
+
+        def nap(seconds: float) -> None:
+            naps.append(seconds)
+            end(store, claim(store)[0])
+            monkeypatch.setattr(store, "get", slowly)
+
+        def slowly(job_id: str) -> AnyJob | None:
+            clock.advance(1)
+            return MemoryStore.get(store, job_id)
+
+        QueueService(store, clock, nap=nap).wait(["a", "b"])
+        assert naps == [0.01, pytest.approx(8)]
+
     def test_it_says_which_are_left(self, queue: QueueService, store: SpyStore) -> None:
         put(store, *(make_job(name) for name in "abc"))
         end(store, claim(store)[0])

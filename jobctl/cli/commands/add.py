@@ -47,8 +47,12 @@ def command(
         _Text, typer.Option(metavar="KEY", help="Jobs that share a limit.")
     ] = None,
     wait: Annotated[bool, typer.Option("--wait", help="Wait until it has ended.")] = False,
+    follow: Annotated[
+        bool, typer.Option("--follow", help="Print its log until it has ended.")
+    ] = False,
     wait_timeout: Annotated[
-        _Text, typer.Option(metavar="DURATION", help="Wait at most: 5m. Exit code 124.")
+        _Text,
+        typer.Option(metavar="DURATION", help="Wait or follow at most: 5m. Exit code 124."),
     ] = None,
     from_file: Annotated[
         _Text, typer.Option("--from", metavar="FILE.jsonl|-", help="A job a line, as JSON.")
@@ -78,7 +82,7 @@ def command(
     }
     given = {key: value for key, value in options.items() if value is not None}
     wanted = adding.Wanted(name, values or [], data_file, given)
-    until = adding.Until(wait, wait_timeout)
+    until = adding.Until(wait, wait_timeout, follow)
     if shell or env:
         from jobctl.cli import adding_shell
 

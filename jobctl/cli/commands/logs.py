@@ -6,40 +6,56 @@ from typing import Annotated
 
 import typer
 
-from jobctl.cli import render, targets
-from jobctl.cli.options import Json, session
-from jobctl.errors import StoreError
+from jobctl.cli import following, logprint, logview, render, targets
+from jobctl.cli.options import JobId, Json, Raw, session
+from jobctl.errors import InvalidJob
 
 EXAMPLE = "jobctl logs welcome-42 --tail 20"
 
 
 def command(
     ctx: typer.Context,
-    job_id: Annotated[
-        str, typer.Argument(metavar="ID", help="An id, or a beginning that only one has.")
-    ],
+    job_id: JobId,
     tail: Annotated[
         int | None, typer.Option(metavar="N", min=0, help="The last N lines only.")
     ] = None,
+    since: Annotated[
+        str | None,
+        typer.Option(metavar="DURATION|TIME", help="Only what came since: 10m, 14:30."),
+    ] = None,
+    attempt: Annotated[
+        int | None, typer.Option(metavar="N", min=1, help="Only what attempt N wrote.")
+    ] = None,
+    follow: Annotated[
+        bool, typer.Option("--follow", "-f", help="Go on until the job has ended.")
+    ] = False,
+    raw: Raw = False,
     json: Json = False,
-) -> None:
-    """Show what a job has printed and logged, attempt by attempt."""
+) -> int:
+    """Show what a job has printed and logged, attempt by attempt.
+
+    With --since a line without a time of its own, as a command prints it, is left out only
+    if it was surely written before. With --follow the exit code is that of `jobctl follow`.
+    """
     here = session(ctx)
     targets.refuse_filters([job_id])
+    if follow and attempt is not None:
+        raise InvalidJob(
+            "--follow and --attempt do not go together: attempts to come have others"
+        )
+    choice = logview.choice(tail, since, attempt)
+    out = logprint.printer(raw=raw, as_json=json)
     job = here.queue.resolve(job_id)
-    path = here.queue.log_path(job.id)
-    try:
-        content = here.queue.read_log(job.id)
-    except OSError as err:
-        raise StoreError(f"{path} cannot be read: {err.strerror}") from err
-    lines = content.decode("utf-8", "replace").split("\n")
-    if not lines[-1]:
-        lines.pop()
-    if tail is not None:
-        lines = lines[max(0, len(lines) - tail) :]
-    if json:
-        render.json({"id": job.id, "path": str(path), "lines": lines})
-        return
-    if not content:
-        render.note(f"job {job.id} ({job.status}) has written nothing so far")
-    render.lines(line.replace("\t", "    ").rstrip("\r") for line in lines)
+    if json and not follow:
+        lines = logview.lines(here, job, choice, here.queue.log(job.id, once=True))
+        texts = [logprint.text_of(line) for line in lines]
+        render.json({"id": job.id, "path": str(here.queue.log_path(job.id)), "lines": texts})
+        return 0
+    growth = here.queue.log(job.id, once=not follow)
+    wrote = out.put(logview.pieces(here, job, choice, growth))
+    if follow:
+        return following.follow(here, job, growth, out, None)
+    out.end()
+    if not wrote:
+        logview.explain_nothing(here, job, choice)
+    return 0

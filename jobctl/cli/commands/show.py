@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
 import typer
 
 from jobctl.cli import details, render, targets
-from jobctl.cli.options import Json, session
+from jobctl.cli.options import JobId, Json, session
 from jobctl.clock import SystemClock
 
 EXAMPLE = "jobctl show welcome-42"
@@ -15,9 +13,7 @@ EXAMPLE = "jobctl show welcome-42"
 
 def command(
     ctx: typer.Context,
-    job_id: Annotated[
-        str, typer.Argument(metavar="ID", help="An id, or a beginning that only one has.")
-    ],
+    job_id: JobId,
     json: Json = False,
 ) -> None:
     """Show one job: its fields, its attempts and its last error."""

@@ -29,7 +29,7 @@ def command(
     targets.refuse_filters(ids)
     limit = waiting.limit(timeout, "--timeout")
     jobs = [here.queue.resolve(given) for given in ids]
-    waited = here.queue.wait([job.id for job in jobs], limit)
+    waited = waiting.wait(here, [job.id for job in jobs], limit)
     if json:
         render.json(here.records(waited.jobs))
     else:

@@ -1,0 +1,86 @@
+"""Following a job: what `follow`, `logs --follow` and `add --follow` have in common."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from jobctl.cli import render
+from jobctl.cli.logprint import Printer, Text
+from jobctl.cli.waiting import NOT_COMPLETED, TIMED_OUT
+from jobctl.cli.words import error_line, remark, took
+from jobctl.clock import SystemClock
+from jobctl.core.job import Status
+
+if TYPE_CHECKING:
+    from jobctl.cli.options import Session
+    from jobctl.services.growth import Growth
+
+AnyJob = Any
+INTERRUPTED = 130
+
+
+def follow(
+    here: Session, job: AnyJob, growth: Growth, out: Printer, timeout: float | None
+) -> int:
+    """Print the log of a job until it has ended, and return the exit code.
+
+    `growth` says how far it was printed already, `timeout` is in seconds. Raises NotFound if
+    the job gets deleted.
+    """
+    now: AnyJob = None
+    try:
+        for news in here.queue.follow(job.id, growth, timeout):
+            if isinstance(news, bytes):
+                out.put([news])
+            else:
+                before, now = now, news
+                if text := _news(here, before, now):
+                    _tell(out, text)
+    except KeyboardInterrupt:
+        _tell(out, f"job {job.id} goes on; `jobctl follow {job.id}` shows what it writes")
+        return INTERRUPTED
+    if not now.status.finished:
+        _tell(out, f"timed out; job {now.id} is {now.status} and goes on")
+        return TIMED_OUT
+    out.end(here.record(now))
+    render.note(_ending(now))
+    return 0 if now.status is Status.COMPLETED else NOT_COMPLETED
+
+
+def _news(here: Session, before: AnyJob | None, now: AnyJob) -> str:
+    """Return what is to be said of a job that has changed, None before the first look."""
+    if now.status is Status.PENDING and (before is None or before.attempts):
+        why = _why(here, now, SystemClock().now())
+        return f"job {now.id} waits{f': {why}' if why else ' for its turn'}"
+    if now.status is Status.RUNNING and before is not None and before.attempts:
+        if before.status is Status.RUNNING and before.history != now.history:
+            return f"job {now.id} runs again: {error_line(now.error)}"
+    return ""
+
+
+def _tell(out: Printer, text: str) -> None:
+    if isinstance(out, Text) and render.on_terminal_both():
+        out.new_line()
+    render.note(text)
+
+
+def _ending(job: AnyJob) -> str:
+    length = f" (took {took(job)})" if took(job) else ""
+    why = f": {error_line(job.error)}" if job.error else ""
+    how = f"was {job.status}" if job.status is Status.CANCELLED else str(job.status)
+    return f"job {job.id} {how}{length}{why}"
+
+
+def _why(here: Session, job: AnyJob, now: datetime) -> str:
+    """Return the first thing that is seen to keep a pending job from running."""
+    if text := remark(job, now):
+        return text
+    for pause in here.queue.paused():
+        if pause.name in (None, job.name):
+            from jobctl.cli.pauses import subject, undo
+
+            return f"{subject(pause)} until `{undo(pause)}`"
+    if not here.queue.has_daemon():
+        return "no daemon runs: start `jobctl run`"
+    return f"after {', '.join(job.after)}" if job.after else ""
