@@ -158,7 +158,11 @@ class QueueService:
                 f"{show(prefix)} is the beginning of several ids: "
                 f"{', '.join(found[:SHOWN])}{more}. Give more of it"
             )
-        return _required(self.get(found[0]) if found else None, prefix)
+        if not found:
+            from jobctl.services.candidates import near_id
+
+            raise _missing(prefix, near_id(self._store, prefix))
+        return _required(self.get(found[0]), prefix)
 
     def list(
         self,
@@ -334,5 +338,10 @@ def parse_status(value: str) -> Status:
 
 def _required(job: AnyJob | None, job_id: str) -> AnyJob:
     if job is None:
-        raise NotFound(f"there is no job {show(job_id)[1:-1]}: `jobctl list` shows them")
+        raise _missing(job_id)
     return job
+
+
+def _missing(job_id: str, near: str | None = None) -> NotFound:
+    hint = f"did you mean {near}?" if near else "`jobctl list` shows them"
+    return NotFound(f"there is no job {show(job_id)[1:-1]}: {hint}")

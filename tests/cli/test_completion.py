@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -191,11 +192,13 @@ def test_nothing_is_made_and_nothing_is_said(
 
 @pytest.mark.usefixtures("jobs")
 def test_it_gives_up_in_time(tab: Tab, monkeypatch: pytest.MonkeyPatch) -> None:
-    def for_ever(*given: object) -> list[Candidate]:
-        while True:
+    def for_long(*given: object) -> list[Candidate]:
+        deadline = time.monotonic() + 20
+        while time.monotonic() < deadline:
             pass
+        return [Candidate("late")]
 
-    monkeypatch.setattr(sources, "job_ids", for_ever)
+    monkeypatch.setattr(sources, "job_ids", for_long)
     monkeypatch.setattr(answer, "LONGEST", 0.05)
     monkeypatch.setenv("_JOBCTL_COMPLETE", "complete_zsh")
     monkeypatch.setenv("_TYPER_COMPLETE_ARGS", "jobctl show ")
