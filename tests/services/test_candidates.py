@@ -33,7 +33,7 @@ from tests.helpers import FakeClock, make_job, put
 )
 def test_at_most_two_slips(given: str, meant: str | None) -> None:
     store = MemoryStore()
-    put(store, make_job("welcome-42"), make_job("abc"), make_job("other-one"))
+    put(store, make_job("welcome-42"), make_job("abc"), make_job("b"), make_job("other-one"))
     assert near_id(store, given) == meant
 
 
