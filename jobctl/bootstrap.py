@@ -75,8 +75,6 @@ def existing_store(config: Config, patience: float) -> Store | None:
 
     Raises StoreError, ConfigError.
     """
-    if config.store.startswith("postgresql:"):
-        return None
     from jobctl.stores.directory.layout import act_as_owner
     from jobctl.stores.directory.store import DirectoryStore
 

@@ -83,7 +83,11 @@ class Looking:
                 f"{show(prefix)} is the beginning of several ids: "
                 f"{', '.join(found[:SHOWN])}{more}. Give more of it"
             )
-        return required(self.get(found[0]) if found else None, prefix)
+        if not found:
+            from jobctl.services.candidates import near_id
+
+            raise missing(prefix, near_id(self._store, prefix))
+        return required(self.get(found[0]), prefix)
 
     def list(
         self,
@@ -203,5 +207,11 @@ def _chosen(
 def required(job: AnyJob | None, job_id: str) -> AnyJob:
     """Return the job, or raise NotFound for its id."""
     if job is None:
-        raise NotFound(f"there is no job {show(job_id)[1:-1]}: `jobctl list` shows them")
+        raise missing(job_id)
     return job
+
+
+def missing(job_id: str, near: str | None = None) -> NotFound:
+    """Return the error for an id that no job has; `near` is one that was perhaps meant."""
+    hint = f"did you mean {near}?" if near else "`jobctl list` shows them"
+    return NotFound(f"there is no job {show(job_id)[1:-1]}: {hint}")

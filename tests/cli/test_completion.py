@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -134,6 +135,7 @@ def test_statuses_and_choices(tab: Tab) -> None:
     assert tab("jobctl list --status ") == every
     assert tab("jobctl list --status c") == ["completed", "cancelled"]
     assert tab("jobctl list --status failed,c") == ["failed,completed", "failed,cancelled"]
+    assert tab("jobctl list --status failed,f") == []
     assert tab("jobctl list --status=f") == ["--status=failed"]
     assert tab("jobctl add x --if-exists ") == ["keep", "error", "replace"]
     assert tab("jobctl schedule add x --catch-up a") == ["all"]
@@ -159,6 +161,7 @@ def test_files_where_there_may_be_some(tab: Tab) -> None:
     assert not tab.files("jobctl add x --delay ")
     assert not tab.files("jobctl list ")
     assert not tab.files("jobctl ")
+    assert not tab.files("jobctl list --nonsense")
 
 
 @pytest.mark.usefixtures("jobs")
@@ -191,15 +194,34 @@ def test_nothing_is_made_and_nothing_is_said(
 
 @pytest.mark.usefixtures("jobs")
 def test_it_gives_up_in_time(tab: Tab, monkeypatch: pytest.MonkeyPatch) -> None:
-    def for_ever(*given: object) -> list[Candidate]:
-        while True:
+    def for_long(*given: object) -> list[Candidate]:
+        deadline = time.monotonic() + 20
+        while time.monotonic() < deadline:
             pass
+        return [Candidate("late")]
 
-    monkeypatch.setattr(sources, "job_ids", for_ever)
+    monkeypatch.setattr(sources, "job_ids", for_long)
     monkeypatch.setattr(answer, "LONGEST", 0.05)
     monkeypatch.setenv("_JOBCTL_COMPLETE", "complete_zsh")
     monkeypatch.setenv("_TYPER_COMPLETE_ARGS", "jobctl show ")
     assert tab._cli() == (0, "", "")
+
+
+def test_no_word_of_what_happens(cli: Cli, tab: Tab, monkeypatch: pytest.MonkeyPatch) -> None:
+    def loud(*given: object) -> object:
+        print("out")
+        print("err", file=sys.stderr)
+        return lambda *more: [Candidate("alpha")]
+
+    monkeypatch.setattr(sources, "source_of", loud)
+    assert tab.fish("jobctl show a") == "alpha\n"
+
+
+def test_no_more_than_some_names(tab: Tab, store: DirectoryStore) -> None:
+    names = ["z", *(f"h{n:03}" for n in range(OFFERED + 20))]
+    write_handlers({name: {} for name in names}, store.files)
+    assert len(tab("jobctl add ")) == OFFERED
+    assert tab("jobctl add z") == ["z"]
 
 
 def test_no_more_than_some_ids(tab: Tab, store: DirectoryStore) -> None:

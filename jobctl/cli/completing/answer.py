@@ -58,7 +58,7 @@ def _candidates(command: Command, asked: shells.Question) -> tuple[list[Candidat
     source = sources.source_of(ctx, place)
     some: Any = source(ctx, place, typed) if source else ()
     found = shells.harmless(one for one in some if one.value.startswith(typed))
-    return found, source is None and sources.takes_files(place)
+    return found, sources.takes_files(place)
 
 
 @contextmanager

@@ -94,7 +94,7 @@ class Fish:
         self, asked: Question, found: Sequence[Candidate], *, files: bool
     ) -> tuple[str, int]:
         if self._action == "is-args":
-            return "", int(files and not found)
+            return "", int(files)
         option = asked.current.partition("=")[0] + "=" if _is_value(asked) else ""
         rows = (f"{option}{one.value}\t{one.about}" for one in found)
         return "\n".join(row.rstrip("\t") for row in rows), 0

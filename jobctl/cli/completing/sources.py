@@ -52,10 +52,9 @@ def source_of(ctx: Context, param: Parameter) -> Source | None:
     return _choices if _CHOICES.fullmatch(metavar) else None
 
 
-def takes_files(param: Parameter | None) -> bool:
-    """Return whether a place may hold the name of a file."""
-    metavar = "" if param is None else str(param.metavar or "")
-    return any(word in metavar for word in ("FILE", "DIR", "MODULE"))
+def takes_files(param: Parameter) -> bool:
+    """Return whether a place may hold the name of a file: such a place has no source."""
+    return any(word in str(param.metavar or "") for word in ("FILE", "DIR", "MODULE"))
 
 
 def _statuses(ctx: Context, param: Parameter, typed: str) -> Iterable[Candidate]:
