@@ -11,6 +11,7 @@ import struct
 from contextlib import suppress
 from datetime import UTC, datetime
 from mmap import mmap
+from pathlib import Path
 from typing import NamedTuple
 
 from jobctl.services import logfile
@@ -180,7 +181,22 @@ def limit_running(folder: str, pid: int, limit: int) -> None:
     path = path_of(folder, pid)
     with suppress(OSError):
         logfile.punch(path, limit)
-        with open(path, "rb") as file:
-            begun = unpack(file.read(START))
+        begun = _begun(path)
         if begun is not None and begun.start:
             logfile.punch(logfile.path_in(folder, begun.job_id), limit)
+
+
+def worker_of(files: Path, job_id: str) -> int | None:
+    """Return the process that runs a job; None for one that shares it, or runs nowhere."""
+    folder = logfile.folder_in(files)
+    for pid in pids(folder):
+        with suppress(OSError):
+            begun = _begun(path_of(folder, pid))
+            if begun is not None and begun.job_id == job_id:
+                return pid
+    return None
+
+
+def _begun(path: str) -> Begun | None:
+    with open(path, "rb") as file:
+        return unpack(file.read(START))

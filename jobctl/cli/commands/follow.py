@@ -9,6 +9,8 @@ import typer
 from jobctl.cli import following, logprint, targets, waiting
 from jobctl.cli.options import JobId, Json, Raw, session
 
+EXAMPLE = "jobctl follow welcome-42 --timeout 5m"
+
 
 def command(
     ctx: typer.Context,

@@ -10,6 +10,8 @@ from jobctl.cli import following, logprint, logview, render, targets
 from jobctl.cli.options import JobId, Json, Raw, session
 from jobctl.errors import InvalidJob
 
+EXAMPLE = "jobctl logs welcome-42 --tail 20"
+
 
 def command(
     ctx: typer.Context,
@@ -30,7 +32,7 @@ def command(
     raw: Raw = False,
     json: Json = False,
 ) -> int:
-    """Show what a job's handlers have printed and logged, attempt by attempt.
+    """Show what a job has printed and logged, attempt by attempt.
 
     With --since a line without a time of its own, as a command prints it, is left out only
     if it was surely written before. With --follow the exit code is that of `jobctl follow`.

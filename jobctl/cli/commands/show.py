@@ -8,6 +8,8 @@ from jobctl.cli import details, render, targets
 from jobctl.cli.options import JobId, Json, session
 from jobctl.clock import SystemClock
 
+EXAMPLE = "jobctl show welcome-42"
+
 
 def command(
     ctx: typer.Context,
