@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from jobctl.cli import render
 from jobctl.cli.logprint import Printer, Text
 from jobctl.cli.waiting import NOT_COMPLETED, TIMED_OUT
-from jobctl.cli.words import error_line, remark, took
-from jobctl.clock import SystemClock
+from jobctl.cli.words import error_line, took
 from jobctl.core.job import Status
 
 if TYPE_CHECKING:
@@ -51,12 +49,22 @@ def follow(
 def _news(here: Session, before: AnyJob | None, now: AnyJob) -> str:
     """Return what is to be said of a job that has changed, None before the first look."""
     if now.status is Status.PENDING and (before is None or before.attempts):
-        why = _why(here, now, SystemClock().now())
-        return f"job {now.id} waits{f': {why}' if why else ' for its turn'}"
+        return _waits(here, now)
     if now.status is Status.RUNNING and before is not None and before.attempts:
         if before.status is Status.RUNNING and before.history != now.history:
             return f"job {now.id} runs again: {error_line(now.error)}"
     return ""
+
+
+def _waits(here: Session, job: AnyJob) -> str:
+    from jobctl.cli.explained import say
+
+    found = here.queue.explain(job.id, say)
+    if found.status is not Status.PENDING or found.reasons[0].code == "due":
+        return ""  # it has begun by now, or will at once
+    why = " ".join(reason.message for reason in found.reasons)
+    helps = f" (next: {', '.join(f'`{step.command}`' for step in found.next)})"
+    return f"job {job.id} waits. {why}{helps if found.next else ''}"
 
 
 def _tell(out: Printer, text: str) -> None:
@@ -70,17 +78,3 @@ def _ending(job: AnyJob) -> str:
     why = f": {error_line(job.error)}" if job.error else ""
     how = f"was {job.status}" if job.status is Status.CANCELLED else str(job.status)
     return f"job {job.id} {how}{length}{why}"
-
-
-def _why(here: Session, job: AnyJob, now: datetime) -> str:
-    """Return the first thing that is seen to keep a pending job from running."""
-    if text := remark(job, now):
-        return text
-    for pause in here.queue.paused():
-        if pause.name in (None, job.name):
-            from jobctl.cli.pauses import subject, undo
-
-            return f"{subject(pause)} until `{undo(pause)}`"
-    if not here.queue.has_daemon():
-        return "no daemon runs: start `jobctl run`"
-    return f"after {', '.join(job.after)}" if job.after else ""

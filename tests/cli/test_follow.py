@@ -9,17 +9,19 @@ import select
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from jobctl.core.job import JobError, Options, Outcome
+from jobctl.core.store import Seat
 from jobctl.services.logfile import header, path_of
 from jobctl.services.queue import QueueService
 from jobctl.stores.directory.store import DirectoryStore
 from tests.cli.conftest import Cli
-from tests.helpers import NOON, FakeClock, after, claim, end, make_job, put, there
+from tests.helpers import NOON, FakeClock, after, claim, end, eventually, make_job, put, there
 
 ROOT = Path(__file__).parents[2]
 JOBCTL = [sys.executable, "-m", "jobctl"]
@@ -95,18 +97,27 @@ def test_who_waits_is_told_why(cli: Cli, store: DirectoryStore, clock: FakeClock
     def waits(job_id: str) -> str:
         result = cli("follow", job_id, "--timeout", "0")
         assert (result.code, result.out) == (124, "")
-        first, last = result.err.splitlines()
+        *first, last = result.err.splitlines()
         assert last == f"note: timed out; job {job_id} is pending and goes on"
-        return first.removeprefix("note: ")
+        return "".join(first).removeprefix("note: ")
 
-    assert waits("a") == "job a waits: no daemon runs: start `jobctl run`"
-    assert waits("later") == "job later waits: scheduled in 5m"
-    cli("pause", "work")
-    assert waits("a") == "job a waits: jobs of work rest until `jobctl resume work`"
-    cli("resume")
-    with store.seat():
-        assert waits("a") == "job a waits for its turn"
-        assert waits("b") == "job b waits: after a"
+    no_daemon = "No daemon runs. (next: `jobctl run`)"
+    assert waits("a") == f"job a waits. {no_daemon}"
+    at = "2026-11-24 13:05:00+01:00 (in 5m)"
+    assert waits("later") == f"job later waits. It is delayed until {at}. {no_daemon}"
+    with store.seat() as seat:
+        daemon = threading.Thread(target=lambda: eventually(lambda: listens(seat)))
+        daemon.start()
+        assert waits("a") == ""
+        daemon.join()
+
+
+def listens(seat: Seat) -> bool:
+    """Take a wake-up, as a daemon does; return whether there was one."""
+    if select.select([seat.fileno()], [], [], 0)[0]:
+        seat.drain()
+        return True
+    return False
 
 
 def test_unknown_and_deleted(
@@ -145,13 +156,13 @@ def test_each_retry_is_said(
         again()
 
     steps += [fail, again, fail_and_run_again, lambda: end(store, there(store, "a"))]
-    assert cli("follow", "a") == (
-        0,
-        "",
-        "note: job a waits: retrying in 1s: ValueError: boom \\x1b[2J\n"
-        "note: job a runs again: ValueError: boom \\x1b[2J\n"
-        "note: job a completed (took <1ms)\n",
-    )
+    code, out, err = cli("follow", "a")
+    assert (code, out) == (0, "")
+    first, second, last = err.splitlines()
+    assert first.startswith("note: job a waits. Attempt 1 of 4 ended with error")
+    assert "(ValueError: boom \\x1b[2J): it is tried again at" in first
+    assert second == "note: job a runs again: ValueError: boom \\x1b[2J"
+    assert last == "note: job a completed (took <1ms)"
 
 
 def test_json_is_a_line_an_object_and_then_the_record(cli: Cli, store: DirectoryStore) -> None:
