@@ -21,7 +21,9 @@ def command(
     ] = None,
     since: Annotated[
         str | None,
-        typer.Option(metavar="DURATION|TIME", help="Only what came since: 10m, 2026-11-24T14:30."),
+        typer.Option(
+            metavar="DURATION|TIME", help="Only what came since: 10m, 2026-11-24T14:30."
+        ),
     ] = None,
     attempt: Annotated[
         int | None, typer.Option(metavar="N", min=1, help="Only what attempt N wrote.")
