@@ -12,7 +12,7 @@ PYTEST_ARGS ?=
 MINUTES ?= 30
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo test check format crash-test rows soak tour bench clean
+.PHONY: help venv demo test check format snapshots crash-test rows soak tour bench clean
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 20
@@ -50,6 +50,10 @@ check: $(VENV)/.dev  ## format, lint, types, arrows, tests
 format: $(VENV)/.dev  ## format the code and mend what can be mended
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+
+snapshots: $(VENV)/.dev  ## write the outputs that tests compare with anew: read the diff
+	JOBCTL_WRITE_SNAPSHOTS=1 $(BIN)/pytest -q tests/cli $(PYTEST_ARGS)
+	git diff --stat -- tests/cli/snapshots
 
 crash-test: $(VENV)/.dev  ## the crash tests alone, at full size
 	JOBCTL_FULL=1 $(BIN)/pytest tests/crash $(PYTEST_ARGS)

@@ -172,6 +172,35 @@ def _rich_table(headers: Sequence[str], rows: list[list[str]], shrink: Shrink) -
     console.print(grid)
 
 
+def grid(
+    headers: Sequence[str],
+    rows: Sequence[Sequence[str]],
+    width: int,
+    *,
+    shrink: Shrink = (),
+    right: bool = False,
+) -> list[str]:
+    """Return rows under headers as lines, for a view of so many cells.
+
+    With `right` all columns but the first of several rows end at the same place.
+    """
+    from rich.cells import cell_len, set_cell_size
+
+    cleaned = [[clean(cell) for cell in row] for row in rows]
+    columns = list(zip(headers, *cleaned, strict=True))
+    widths = _fit([max(map(cell_len, column)) for column in columns], width, shrink)
+
+    def cell(text: str, size: int) -> str:
+        if cell_len(text) > size:
+            return set_cell_size(text, size - 1) + "…"
+        return " " * (size - cell_len(text)) + text if right else set_cell_size(text, size)
+
+    return [
+        GAP.join(cell(text, size) for text, size in zip(row, widths, strict=True)).rstrip()
+        for row in (list(headers), *cleaned)
+    ]
+
+
 def _fit(widths: list[int], room: int, shrink: Shrink) -> list[int]:
     """Return the widths, shortened as far as that helps and `shrink` allows."""
     excess = sum(widths) + len(GAP) * (len(widths) - 1) - room
@@ -189,18 +218,27 @@ def _console(stream: TextIO) -> Console:
 
 
 @contextmanager
-def live(stream: TextIO, *, leave: bool) -> Iterator[Callable[[Sequence[str]], None] | None]:
+def live(
+    stream: TextIO, *, leave: bool, off: bool = False
+) -> Iterator[Callable[[Sequence[str]], None] | None]:
     """Show lines on a terminal, each time in place of those before.
 
-    Yields the function that does, or None where there is no terminal that can go back. The
-    last ones stay if `leave`. Lines that are too long are cut.
+    Yields the function that does, or None if it is `off` or there is no terminal that can go
+    back. The last ones stay if `leave`. Lines that are too long are cut.
     """
-    if not on_terminal(stream) or os.environ.get("TERM", "dumb") in ("dumb", "unknown"):
+    dumb = os.environ.get("TERM", "dumb") in ("dumb", "unknown")
+    if off or dumb or not on_terminal(stream):
         yield None
         return
+    from signal import SIGTERM, signal
+
     from rich.live import Live
     from rich.text import Text
 
+    def leave_in_order(*_: object) -> None:
+        raise SystemExit(128 + SIGTERM)  # otherwise the cursor would stay hidden
+
+    before = signal(SIGTERM, leave_in_order)
     with Live(
         console=_console(stream),
         auto_refresh=False,
@@ -213,7 +251,10 @@ def live(stream: TextIO, *, leave: bool) -> Iterator[Callable[[Sequence[str]], N
             text = Text("\n".join(map(clean, texts)), no_wrap=True, overflow="ellipsis")
             screen.update(text, refresh=True)
 
-        yield show
+        try:
+            yield show
+        finally:
+            signal(SIGTERM, before)
 
 
 @contextmanager

@@ -228,12 +228,23 @@ class Store(Protocol):
         """Return how many of the jobs that pass a filter have each status."""
         ...
 
-    def finished(self, status: Status, before: datetime, limit: int = 1000) -> Sequence[AnyJob]:
-        """Return jobs of a finished status that ended before a time, the oldest first."""
+    def finished(
+        self, status: Status, before: datetime, limit: int = 1000, *, newest: bool = False
+    ) -> Sequence[AnyJob]:
+        """Return jobs of a finished status that ended before a time.
+
+        Those that ended first come first, with `newest` those that ended last.
+        """
         ...
 
-    def count_finished(self, status: Status, before: datetime) -> int:
-        """Return how many jobs of a finished status ended before a time."""
+    def count_finished(
+        self, status: Status, before: datetime, since: datetime | None = None
+    ) -> int:
+        """Return how many jobs of a finished status ended before a time, since another."""
+        ...
+
+    def count_added(self, after: int) -> int:
+        """Return how many jobs are there that were added after the one with this seq."""
         ...
 
     def stats(self) -> Stats:

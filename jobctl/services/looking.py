@@ -10,13 +10,15 @@ from jobctl.clock import Clock
 from jobctl.core.data import show
 from jobctl.core.store import AnyJob, Page, Stats, Store
 from jobctl.errors import InvalidJob, NotFound
+from jobctl.services import waiting
 from jobctl.services.beside import Beside
-from jobctl.services.waiting import Waited, Watch, wait_for
+from jobctl.services.waiting import Waited, wait_for
 
 if TYPE_CHECKING:
     from jobctl.core.filters import Filter
     from jobctl.core.job import Status
     from jobctl.services.growth import Growth
+    from jobctl.services.overview import Watch
 
 #: How many candidates a message shows.
 SHOWN = 10
@@ -141,7 +143,7 @@ class Looking:
         self,
         job_ids: Sequence[str],
         timeout: float | None = None,
-        watch: Watch = lambda jobs: None,
+        watch: waiting.Watch = lambda jobs: None,
     ) -> Waited:
         """Block until all of the jobs have ended, at most `timeout` seconds.
 
@@ -153,6 +155,12 @@ class Looking:
     def shown(self, job: AnyJob) -> AnyJob:
         """Return a job with the progress that it has now."""
         return self._beside.shown(job)
+
+    def overview(self) -> Watch:
+        """Return what looks at the whole store, again and again."""
+        from jobctl.services.overview import Watch
+
+        return Watch(self._store, self._clock, self._beside.shown)
 
     def log_path(self, job_id: str) -> Path:
         """Return where the log of a job is. It is there if its handler has printed anything."""

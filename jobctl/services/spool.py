@@ -186,14 +186,20 @@ def limit_running(folder: str, pid: int, limit: int) -> None:
             logfile.punch(logfile.path_in(folder, begun.job_id), limit)
 
 
-def worker_of(files: Path, job_id: str) -> int | None:
-    """Return the process that runs a job; None for one that shares it, or runs nowhere."""
+def workers(files: Path) -> dict[str, int]:
+    """Return the processes that run a job each, by its id; not those that share one."""
     folder = logfile.folder_in(files)
+    found = {}
     for pid in pids(folder):
         begun = _begun(path_of(folder, pid))
-        if begun is not None and begun.job_id == job_id:
-            return pid
-    return None
+        if begun is not None:
+            found[begun.job_id] = pid
+    return found
+
+
+def worker_of(files: Path, job_id: str) -> int | None:
+    """Return the process that runs a job; None for one that shares it, or runs nowhere."""
+    return workers(files).get(job_id)
 
 
 def _begun(path: str) -> Begun | None:

@@ -7,6 +7,7 @@ import threading
 from datetime import timedelta
 
 from jobctl.core.job import Outcome
+from jobctl.core.note import PAUSE, Note
 from jobctl.core.store import Pulse, Store
 from tests.helpers import NOON, after, claim, end, eventually, make_job, put
 
@@ -56,6 +57,27 @@ def test_probe_leaves_nothing(store: Store) -> None:
         before = sorted(seat.folder.rglob("*"))
         store.probe()
         assert sorted(seat.folder.rglob("*")) == before
+
+
+def test_oldest_due_of_many_names(store: Store) -> None:
+    put(store, *(make_job(f"{name}2", name=name, created_at=after(2)) for name in "abc"))
+    put(store, make_job("b1", name="b", created_at=after(1)))
+    put(store, make_job("x", name="x", created_at=NOON, after=("a2",)))
+
+    def oldest() -> str:
+        job = store.oldest_due(after(9))
+        assert job is not None
+        return job.id
+
+    assert oldest() == "b1"
+    with store.transaction() as tx:
+        tx.put(Note(PAUSE, "b", NOON))
+    assert oldest() == "a2"
+    [job] = claim(store)
+    assert job.id == "a2"
+    assert oldest() == "c2"
+    end(store, job)
+    assert oldest() == "x"
 
 
 def test_oldest_due(store: Store) -> None:

@@ -281,6 +281,26 @@ def test_finished_gives_the_oldest_first(store: Store) -> None:
     assert ids(store.finished(Status.COMPLETED, after(3))) == []
     assert ids(store.finished(Status.COMPLETED, after(3.000001))) == ["1", "3"]
     assert ids(store.finished(Status.FAILED, after(99))) == []
+    newest = store.finished(Status.COMPLETED, after(9), limit=3, newest=True)
+    assert ids(newest) == ["0", "2", "3"]
+    assert ids(store.finished(Status.COMPLETED, after(4), newest=True)) == ["3", "1"]
+
+
+def test_counts_between_two_moments(store: Store) -> None:
+    put(store, *(make_job(str(n)) for n in range(4)))
+    first = store.list()[-1].seq
+    assert store.count_added(first) == 3
+    assert store.count_added(store.list()[0].seq) == 0
+    for job, at in zip(claim(store, 4), (1, 2, 3, 4), strict=True):
+        end(store, job, at=after(at))
+    counted = [
+        store.count_finished(Status.COMPLETED, after(before), after(since))
+        for before, since in ((9, 0), (4, 2), (2, 2), (3, 1))
+    ]
+    assert counted == [4, 2, 0, 2]
+    with store.transaction() as tx:
+        tx.delete(there(store, "3"))
+    assert store.count_added(first) == 2
     assert ids(store.finished(Status.PENDING, after(99))) == []
 
 

@@ -41,9 +41,11 @@ class SpyStore(MemoryStore):
 
         return call
 
-    def finished(self, status: Status, before: datetime, limit: int = 1000) -> list[AnyJob]:
+    def finished(
+        self, status: Status, before: datetime, limit: int = 1000, *, newest: bool = False
+    ) -> list[AnyJob]:
         self.rows_wanted.append(limit)
-        return super().finished(status, before, limit)
+        return super().finished(status, before, limit, newest=newest)
 
     def get(self, job_id: str) -> AnyJob | None:
         self.calls.append("read")

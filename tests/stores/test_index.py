@@ -243,7 +243,10 @@ def test_each_statement_uses_the_index_that_it_names(tmp_path: Path) -> None:
             index.pick(index.plan(wanted, NOON), newest=newest, after=5, limit=10, offset=2)
     index.names("a", 10)
     index.finished(Status.FAILED, 5, 10)
+    index.finished(Status.FAILED, 5, 10, newest=True)
     index.count_finished(Status.FAILED, 5)
+    index.count_added(5)
+    index.oldest_due(5)
     index.live_bytes(1)
     index.execute(
         "INSERT INTO jobs VALUES (1,'a',1,'m','',0,1,0,0,1,NULL,1,NULL,0,NULL,1,0,9), "

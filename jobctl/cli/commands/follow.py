@@ -24,8 +24,9 @@ def command(
 ) -> int:
     """Print a job's log as it grows, until the job has ended.
 
-    All its attempts are shown, and a job that has not begun is waited for. Ctrl-C ends this command, not the job. The exit
-    code is 0 if the job completed, 1 if it did not, 124 on a time-out.
+    All its attempts are shown, and a job that has not begun is waited for. Ctrl-C ends this
+    command, not the job. The exit code is 0 if the job completed, 1 if it did not, 124 on a
+    time-out.
     """
     here = session(ctx)
     targets.refuse_filters([job_id])

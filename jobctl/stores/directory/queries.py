@@ -29,12 +29,15 @@ class Queries(Turns, Selections):
         return row[0] if row else None
 
     def oldest_due(self, now: int) -> Row | None:
-        """Return the job that has been due for longest; it costs a look at all that wait."""
+        """Return the job that has been due for longest; it costs a look at each name."""
         if EVERYTHING in self.paused():
             return None
         ready = self.execute(
-            "SELECT MIN(since), seq FROM jobs INDEXED BY oldest WHERE ready=1 "
-            "AND name NOT IN (SELECT key FROM notes WHERE topic='pause')"
+            "SELECT MIN(since), seq FROM jobs WHERE seq IN (SELECT (SELECT seq FROM jobs "
+            "INDEXED BY oldest WHERE ready=1 AND name=counters.name "
+            "ORDER BY since, seq LIMIT 1) FROM counters WHERE status=? AND n>0 "
+            "AND name NOT IN (SELECT key FROM notes WHERE topic='pause'))",
+            (NUMBER[Status.PENDING],),
         )
         delayed = self.execute(
             "SELECT due, seq FROM jobs INDEXED BY waiting WHERE ready=2 AND due<=? "
@@ -97,22 +100,32 @@ class Queries(Turns, Selections):
         )
         return [row[0] for row in rows]
 
-    def finished(self, status: Status, before: int, limit: int) -> list[Row]:
-        """Return jobs that ended with `status` before a time, the oldest first."""
+    def finished(
+        self, status: Status, before: int, limit: int, *, newest: bool = False
+    ) -> list[Row]:
+        """Return jobs that ended with `status` before a time."""
+        way = "DESC" if newest else "ASC"
+        what = "SELECT id, seq, segment, offset, length FROM jobs"
         rows = self.execute(
-            "SELECT id, seq, segment, offset, length FROM jobs INDEXED BY by_end "
-            "WHERE finished IS NOT NULL AND status=? AND finished<? "
-            "ORDER BY finished, seq LIMIT ?",
+            f"{what} INDEXED BY by_end WHERE finished IS NOT NULL AND status=? AND finished<? "
+            f"ORDER BY finished {way}, seq {way} LIMIT ?",
             (NUMBER[status], before, limit),
         )
         return [Row(row[0], row[1], Place(*row[2:])) for row in rows]
 
-    def count_finished(self, status: Status, before: int) -> int:
-        """Return how many jobs ended with `status` before a time."""
+    def count_finished(self, status: Status, before: int, since: int = 0) -> int:
+        """Return how many jobs ended with `status` before a time, since another."""
         row = self.execute(
             "SELECT COUNT(*) FROM jobs INDEXED BY by_end "
-            "WHERE finished IS NOT NULL AND status=? AND finished<?",
-            (NUMBER[status], before),
+            "WHERE finished IS NOT NULL AND status=? AND finished<? AND finished>=?",
+            (NUMBER[status], before, since),
+        ).fetchone()
+        return int(row[0])
+
+    def count_added(self, after: int) -> int:
+        """Return how many jobs have a seq after this one."""
+        row = self.execute(
+            "SELECT COUNT(*) FROM jobs NOT INDEXED WHERE seq>?", (after,)
         ).fetchone()
         return int(row[0])
 

@@ -157,13 +157,25 @@ class DirectoryStore:
 
         return tally(self._reader, wanted, now)
 
-    def finished(self, status: Status, before: datetime, limit: int = 1000) -> _Jobs:
-        """Return jobs of a finished status that ended before a time, the oldest first."""
-        return self._reader.jobs(lambda index: index.finished(status, micros(before), limit))
+    def finished(
+        self, status: Status, before: datetime, limit: int = 1000, *, newest: bool = False
+    ) -> _Jobs:
+        """Return jobs of a finished status that ended before a time."""
+        return self._reader.jobs(
+            lambda index: index.finished(status, micros(before), limit, newest=newest)
+        )
 
-    def count_finished(self, status: Status, before: datetime) -> int:
-        """Return how many jobs of a finished status ended before a time."""
-        return self._reader.ask(lambda index: index.count_finished(status, micros(before)))
+    def count_finished(
+        self, status: Status, before: datetime, since: datetime | None = None
+    ) -> int:
+        """Return how many jobs of a finished status ended before a time, since another."""
+        return self._reader.ask(
+            lambda index: index.count_finished(status, micros(before), micros(since))
+        )
+
+    def count_added(self, after: int) -> int:
+        """Return how many jobs are there that were added after the one with this seq."""
+        return self._reader.ask(lambda index: index.count_added(after))
 
     def stats(self) -> Stats:
         """Return how many jobs have each status."""

@@ -116,15 +116,24 @@ class MemoryStore:
         """Return how many of the jobs that pass a filter have each status."""
         return _count(self._jobs(wanted.predicate(now)))
 
-    def finished(self, status: Status, before: datetime, limit: int = 1000) -> _Jobs:
-        """Return jobs of a finished status that ended before a time, the oldest first."""
+    def finished(
+        self, status: Status, before: datetime, limit: int = 1000, *, newest: bool = False
+    ) -> _Jobs:
+        """Return jobs of a finished status that ended before a time."""
         jobs = self._ended(status, before)
-        jobs.sort(key=lambda job: (job.finished_at or before, job.seq))
+        jobs.sort(key=lambda job: (job.finished_at or before, job.seq), reverse=newest)
         return [copy_job(job) for job in jobs[:limit]]
 
-    def count_finished(self, status: Status, before: datetime) -> int:
-        """Return how many jobs of a finished status ended before a time."""
-        return len(self._ended(status, before))
+    def count_finished(
+        self, status: Status, before: datetime, since: datetime | None = None
+    ) -> int:
+        """Return how many jobs of a finished status ended before a time, since another."""
+        jobs = self._ended(status, before)
+        return sum(since is None or (job.finished_at or since) >= since for job in jobs)
+
+    def count_added(self, after: int) -> int:
+        """Return how many jobs are there that were added after the one with this seq."""
+        return len(self._jobs(lambda job: job.seq > after))
 
     def stats(self) -> Stats:
         """Return how many jobs have each status."""

@@ -1,0 +1,52 @@
+"""jobctl stats --watch: one look after the other."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+import time
+
+from jobctl.cli import overview, render
+from jobctl.cli.options import Session
+from jobctl.clock import SystemClock
+from jobctl.core.units import seconds
+from jobctl.errors import InvalidJob
+
+#: The shortest time between two looks, in seconds.
+SHORTEST = 0.1
+
+
+def interval(text: str) -> float:
+    """Return the time between two looks in seconds. Raises InvalidJob."""
+    try:
+        found = seconds(text)
+    except InvalidJob as err:
+        raise InvalidJob(f"--interval: {err}") from None
+    if found < SHORTEST:
+        raise InvalidJob(f"--interval: {text!r} is too short: use 100ms or more")
+    return found
+
+
+def watch(here: Session, every: float, *, as_json: bool) -> int:
+    """Show how the store is doing every so many seconds, until Ctrl-C."""
+    looks = here.queue.overview()
+    clock = SystemClock()
+    try:
+        with render.live(sys.stdout, leave=True, off=as_json) as show:
+            due = clock.monotonic()
+            while True:
+                now = looks.look()
+                if show is not None:
+                    size = shutil.get_terminal_size()
+                    show(overview.view(now, size.columns, size.lines))
+                elif as_json:
+                    render.json(overview.record(now), one_line=True)
+                else:
+                    render.lines([overview.line(now)])
+                sys.stdout.flush()
+                due = max(
+                    due + every, clock.monotonic()
+                )  # looks that came too late are left out
+                time.sleep(max(0.0, due - clock.monotonic()))
+    except KeyboardInterrupt:
+        return 0
