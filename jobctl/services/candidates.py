@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
+from itertools import islice
 from typing import NamedTuple
 
 from jobctl.core.job import Status
@@ -30,12 +31,12 @@ def job_ids(
     """
     if prefix:
         found = (store.get(job_id) for job_id in store.find(prefix, LOOKED_AT))
-        jobs = [job for job in found if job is not None and job.status in statuses]
+        jobs = (job for job in found if job is not None and job.status in statuses)
     else:
         newest = (store.list(status=one, limit=OFFERED) for one in statuses)
-        jobs = sorted((job for some in newest for job in some), key=lambda job: -job.seq)
+        jobs = iter(sorted((job for some in newest for job in some), key=lambda job: -job.seq))
     fit = (job for job in jobs if job.id not in without)
-    return [Candidate(job.id, f"{job.name}, {job.status}") for job in fit][:OFFERED]
+    return [Candidate(job.id, f"{job.name}, {job.status}") for job in islice(fit, OFFERED)]
 
 
 def job_names(store: Store | None, prefix: str, known: Iterable[str]) -> list[Candidate]:
