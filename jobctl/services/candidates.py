@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator
 from itertools import islice
 from typing import NamedTuple
 
 from jobctl.core.job import Status
-from jobctl.core.store import Store
+from jobctl.core.store import AnyJob, Store
 
 #: How many are offered.
 OFFERED = 50
@@ -29,6 +29,7 @@ def job_ids(
 
     Without a prefix they are the newest.
     """
+    jobs: Iterator[AnyJob]
     if prefix:
         found = (store.get(job_id) for job_id in store.find(prefix, LOOKED_AT))
         jobs = (job for job in found if job is not None and job.status in statuses)
