@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator
+from itertools import islice
 from typing import NamedTuple
 
 from jobctl.core.job import Status
-from jobctl.core.store import Store
+from jobctl.core.store import AnyJob, Store
 
 #: How many are offered.
 OFFERED = 50
@@ -28,14 +29,15 @@ def job_ids(
 
     Without a prefix they are the newest.
     """
+    jobs: Iterator[AnyJob]
     if prefix:
         found = (store.get(job_id) for job_id in store.find(prefix, LOOKED_AT))
-        jobs = [job for job in found if job is not None and job.status in statuses]
+        jobs = (job for job in found if job is not None and job.status in statuses)
     else:
         newest = (store.list(status=one, limit=OFFERED) for one in statuses)
-        jobs = sorted((job for some in newest for job in some), key=lambda job: -job.seq)
+        jobs = iter(sorted((job for some in newest for job in some), key=lambda job: -job.seq))
     fit = (job for job in jobs if job.id not in without)
-    return [Candidate(job.id, f"{job.name}, {job.status}") for job in fit][:OFFERED]
+    return [Candidate(job.id, f"{job.name}, {job.status}") for job in islice(fit, OFFERED)]
 
 
 def job_names(store: Store | None, prefix: str, known: Iterable[str]) -> list[Candidate]:
