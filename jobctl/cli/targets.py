@@ -12,7 +12,7 @@ from jobctl.cli import filters, render
 from jobctl.cli.options import Session
 from jobctl.cli.words import local, relative, remark
 from jobctl.clock import SystemClock
-from jobctl.errors import InvalidJob, JobctlError
+from jobctl.errors import InvalidJob, JobctlError, NotFound
 
 AnyJob = Any
 
@@ -43,7 +43,7 @@ def each(
             job = queue.resolve(given)
             tried.jobs.append(act(job))
         except JobctlError as err:
-            render.error(err)
+            render.error(f"{err}{filters.hint(given) if isinstance(err, NotFound) else ''}")
             tried.code = tried.code or err.exit_code
         else:
             if show:
@@ -81,7 +81,12 @@ def dry_run(
         return
     if first:
         show_rows(first)
-    render.note(f"{matched:,} {'job' if matched == 1 else 'jobs'} would be {done}; none was")
+    render.note(f"{count(matched)} would be {done}; none was")
+
+
+def count(jobs: int) -> str:
+    """Return how many jobs it is: `1 job`, `1,234 jobs`."""
+    return f"{jobs:,} {'job' if jobs == 1 else 'jobs'}"
 
 
 def show_rows(jobs: Sequence[AnyJob]) -> None:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import typer
 
-from jobctl.cli import render
+from jobctl.cli import filters, render
 from jobctl.cli.options import Json, session
 
 
-def command(ctx: typer.Context, json: Json = False) -> None:
-    """Count the jobs by status."""
-    counts = session(ctx).queue.stats().as_dict()
+def command(ctx: typer.Context, chosen: filters.Filters = None, json: Json = False) -> None:
+    """Count the jobs by status: all, or those that match."""
+    wanted = filters.parse(chosen) if chosen else None
+    counts = session(ctx).queue.stats(wanted).as_dict()
     if json:
         render.json(counts)
     else:
