@@ -66,38 +66,40 @@ def act(
     if asked.dry_run:
         targets.dry_run(here, bulk.matched(), bulk.first(), DONE[verb], as_json=asked.json)
         return Outcome()
-    total = None if asked.yes else _ask(bulk, verb)
-    outcome = Outcome() if total == 0 else _work(here, bulk, verb, asked, total, keep_ids)
+    total = None if asked.yes else _ask(bulk)
+    outcome = Outcome() if total == 0 else _work(here, bulk, asked, total, keep_ids)
     _say(here, verb, wanted, outcome)
     return outcome
 
 
-def _ask(bulk: Bulk, verb: str) -> int | None:
+def _ask(bulk: Bulk) -> int | None:
     """Ask whether to go on, and return how many jobs match; None if there was no need to.
 
     Raises typer.Abort.
     """
     if not (render.on_terminal(sys.stdin) and render.on_terminal(sys.stderr)):
-        if verb == "cleanup":
+        if bulk.verb == "cleanup":
             return None
         raise InvalidJob(
-            f"{verb} with a filter needs --yes where nobody can be asked: it is for every job "
-            "that matches (--dry-run shows them)"
+            f"{bulk.verb} with a filter needs --yes where nobody can be asked: it is for every "
+            "job that matches (--dry-run shows them)"
         )
     matched = bulk.matched()
     if matched:
-        what = "Delete" if verb == "cleanup" else verb.capitalize()
+        what = "Delete" if bulk.verb == "cleanup" else bulk.verb.capitalize()
         typer.confirm(f"{what} {targets.count(matched)}?", abort=True, err=True)
     return matched
 
 
 def _work(
-    here: Session, bulk: Bulk, verb: str, asked: Asked, total: int | None, keep_ids: bool
+    here: Session, bulk: Bulk, asked: Asked, total: int | None, keep_ids: bool
 ) -> Outcome:
     outcome = Outcome()
     # Ids that run over the same terminal show the progress themselves.
     bar = asked.quiet or not render.on_terminal(sys.stdout)
-    progress = render.progress(verb, total, patience=PATIENCE) if bar else nullcontext(_nothing)
+    progress = (
+        render.progress(bulk.verb, total, patience=PATIENCE) if bar else nullcontext(_nothing)
+    )
     try:
         with _printer(here, asked) as show, Interrupts() as interrupts, progress as advance:
             for step in bulk.steps(interrupts.hold):
@@ -107,9 +109,9 @@ def _work(
                 interrupts.release()
     except KeyboardInterrupt:
         outcome.code = INTERRUPTED
-        _say_early(verb, outcome, total)
+        _say_early(bulk.verb, outcome, total)
     except JobctlError:
-        _say_early(verb, outcome, total)
+        _say_early(bulk.verb, outcome, total)
         raise
     return outcome
 

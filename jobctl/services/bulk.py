@@ -63,6 +63,7 @@ class Bulk:
         self._store = store
         self._clock = clock
         self._beside = beside
+        self.verb = verb
         self._verb = VERBS[verb]
         self._now = clock.now()
         #: Those whose status the verb does not fit are left alone.
