@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 SHOWN = 10
 #: How many jobs are read at a time where all are wanted.
 STEP = 1000
+ALL = 2**63
 
 # Inside the class, `list` is the method.
 _Jobs = list[AnyJob]
@@ -128,7 +129,7 @@ class Looking:
         return Page([self._beside.shown(job) for job in found.jobs], found.after)
 
     def stream(
-        self, filter: Filter | str | None = None, *, limit: int, offset: int = 0
+        self, filter: Filter | str | None = None, *, limit: int = ALL, offset: int = 0
     ) -> Stream:
         """Return up to `limit` jobs, the newest first, without holding them all."""
         return Stream(self, parsed(filter), limit, offset)
