@@ -55,18 +55,28 @@ def with_flags(
     return msgspec.structs.replace(config, run=run)
 
 
-def open_store(config: Config) -> Store:
-    """Open the store, and create it if it is not there. Raises StoreError, ConfigError."""
+def store_folder(config: Config) -> Path:
+    """Return the folder of the store, whether it is there or not; as root, become its owner.
+
+    Raises StoreError, ConfigError.
+    """
     if config.store.startswith("postgresql:"):
         raise ConfigError(
             "a postgresql:// store is not supported by this version: "
             "name a folder with --store or [store] path"
         )
     from jobctl.stores.directory.layout import act_as_owner
-    from jobctl.stores.directory.store import DirectoryStore
 
     root = Path(config.store)
     act_as_owner(root)
+    return root
+
+
+def open_store(config: Config) -> Store:
+    """Open the store, and create it if it is not there. Raises StoreError, ConfigError."""
+    root = store_folder(config)
+    from jobctl.stores.directory.store import DirectoryStore
+
     return DirectoryStore(root)
 
 

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 #: The commands in the order of the help. Each is a module of jobctl.cli.commands.
 COMMANDS = (
     "add", "list", "show", "logs", "follow", "explain", "wait", "retry", "cancel", "delete",
-    "cleanup", "stats", "pause", "resume", "run", "schedule", "health", "init", "config",
+    "cleanup", "stats", "pause", "resume", "run", "schedule", "health", "doctor", "init",
+    "config",
     "systemd",
 )  # fmt: skip
 
