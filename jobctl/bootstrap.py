@@ -71,10 +71,11 @@ def open_store(config: Config) -> Store:
 
 def open_queue(config: Config) -> QueueService:
     """Return the services of the queue, on its store."""
-    return _queue_on(open_store(config), config)
+    return queue_on(open_store(config), config)
 
 
-def _queue_on(store: Store, config: Config) -> QueueService:
+def queue_on(store: Store, config: Config) -> QueueService:
+    """Return the services of the queue, on a store that is open."""
     kept = {status: config.retention.get(status.value) for status in FINISHED}
     return QueueService(
         store,
@@ -99,7 +100,7 @@ def _cleaner(store: Store, config: Config) -> Callable[[int], int]:
     """Return what removes at most so many things that [retention] does not keep."""
     from jobctl.services.oldlogs import OldLogs
 
-    queue = _queue_on(store, config)
+    queue = queue_on(store, config)
     logs = OldLogs(store, SystemClock(), config.retention.get("logs"))
     return lambda limit: queue.retain(limit) or logs.step(limit)
 

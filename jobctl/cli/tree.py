@@ -18,11 +18,11 @@ if TYPE_CHECKING:
 #: The commands in the order of the help. Each is a module of jobctl.cli.commands.
 COMMANDS = (
     "add", "list", "show", "logs", "wait", "retry", "cancel", "delete", "cleanup", "stats",
-    "pause", "resume", "run", "schedule", "health", "init", "config", "systemd",
+    "pause", "resume", "run", "schedule", "dashboard", "health", "init", "config", "systemd",
 )  # fmt: skip
 
 #: The commands that go on for long enough to leave garbage (see jobctl.cli.app.main).
-LONG = ("run", "wait")
+LONG = ("run", "wait", "dashboard")
 
 
 class LazyGroup(QuickGroup):
