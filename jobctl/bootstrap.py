@@ -113,12 +113,14 @@ def run_daemon(
     processes: Sequence[str] = (),
     stop_on_eof: bool = False,
     reread: Callable[[], Config] | None = None,
+    dashboard: bool = False,
 ) -> int:
     """Be the daemon of the configured store until it is stopped; return the exit code.
 
     `processes` are NAME=MODULE:FUNCTION, `stop_on_eof` makes the end of standard input a
-    signal to stop, `reread` reads the configuration anew for a reload. Raises HandlerError,
-    StoreError or ConfigError if it cannot start.
+    signal to stop, `reread` reads the configuration anew for a reload. With
+    `dashboard` there is one beside it. Raises HandlerError, StoreError or ConfigError if it
+    cannot start.
     """
     from jobctl.runtime.daemon import Daemon
     from jobctl.runtime.log import Log
@@ -139,12 +141,24 @@ def run_daemon(
         def anew() -> Settings:
             return settings(config if reread is None else reread())
 
-        Daemon(store, settings(config), clock, log, anew).run(burst=burst, standby=standby)
+        companion = None
+        if dashboard:
+            from jobctl.runtime.companion import Companion
+
+            companion = Companion(_place(config), clock, log)
+        daemon = Daemon(store, settings(config), clock, log, anew, companion)
+        daemon.run(burst=burst, standby=standby)
     except KeyboardInterrupt:
         log.info("stopped before it was ready")
     finally:
         store.close()
     return 0
+
+
+def _place(config: Config) -> list[str]:
+    """Return the flags by which another command finds the same configuration and store."""
+    file = ["--config", str(config.file)] if config.file else []
+    return ["--store", config.store, *file]
 
 
 def _settings(
