@@ -34,6 +34,7 @@ from jobctl.runtime.signals import Signals
 from jobctl.runtime.slots import Slots
 from jobctl.runtime.stop import Stop
 from jobctl.runtime.systemd import Manager
+from jobctl.runtime.tally import Counting
 from jobctl.runtime.throttle import Throttle
 
 AnyJob = Job[Any]
@@ -63,6 +64,7 @@ class Serving:
         self._log = log
         self._manager = manager
         self._reporter = Reporter(log)
+        self._counting = Counting(in_use.settings.files, clock)
         self._loop = Loop()
         self._agenda = Agenda()
         self._stop = Stop(log, manager)
@@ -122,6 +124,7 @@ class Serving:
             self._keeper.stop()
             self._pool.crew.close()
             self._throttle.save()
+            self._counting.save()
             self._clockwork.close()
         self._reporter.summary()
 
@@ -157,6 +160,7 @@ class Serving:
             *self._agenda.waits(now, busy=self._keeper.busy),
             self._pool.tick(),
             self._throttle.tick(),
+            self._counting.tick(),
             self._in_use.wait(now),
             self._clockwork.wait(now),
             self._edits.wait(now),
@@ -220,6 +224,7 @@ class Serving:
         self._agenda.take(reply, now, self._clock.now())
         for job in reply.settled:
             self._reporter.ended(job)
+            self._counting.ended(job)
             self._clockwork.ended(job)
         for job in reply.cancelled:
             self._reporter.dropped(job)

@@ -13,7 +13,7 @@ from litestar.exceptions import HTTPException
 
 from jobctl.core.text import clean
 from jobctl.errors import JobctlError
-from jobctl.web import events, jobs, logs, pages, schedules, system
+from jobctl.web import events, jobs, logs, overview, pages, schedules, system
 from jobctl.web.asked import AnyRequest
 from jobctl.web.backend import Backend
 from jobctl.web.gate import Gate
@@ -32,6 +32,7 @@ def build(backend: Backend, token: str, hosts: Collection[str] = ()) -> Gate:
             *logs.ROUTES,
             *events.ROUTES,
             *schedules.ROUTES,
+            *overview.ROUTES,
             *system.ROUTES,
             *pages.ROUTES,
         ],

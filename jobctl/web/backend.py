@@ -20,6 +20,7 @@ from jobctl.core.store import Store
 from jobctl.errors import ConfigError, NotFound
 from jobctl.services.queue import QueueService
 from jobctl.services.scheduler import SchedulerService
+from jobctl.web.plots import Figures
 from jobctl.web.rates import Rate
 
 #: Jobs that may be added, and in how many seconds, unless [dashboard] add_rate says it.
@@ -40,6 +41,7 @@ class Backend:
     ) -> None:
         self.store = store
         self.clock = SystemClock()
+        self.figures = Figures(store.files)
         #: Set when the server ends: whoever streams shall end too.
         self.closing = threading.Event()
         #: Streams that are open.

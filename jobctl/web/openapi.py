@@ -11,7 +11,7 @@ import msgspec
 from litestar import Litestar
 from litestar.handlers import HTTPRouteHandler
 
-import jobctl
+from jobctl import __version__
 from jobctl.web import problems
 from jobctl.web.docs import Doc
 from jobctl.web.problems import Problem
@@ -56,7 +56,7 @@ def document(app: Litestar) -> Json:
         "openapi": "3.1.0",
         "info": {
             "title": "jobctl",
-            "version": jobctl.__version__,
+            "version": __version__,
             "description": "Background jobs and schedules. Errors are problem documents "
             "(RFC 9457). Times are ISO 8601 in UTC, durations are seconds.",
         },
