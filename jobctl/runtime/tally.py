@@ -13,6 +13,9 @@ from jobctl.services import figures
 EVERY = 2.0
 
 
+_NOTHING = figures.Tally()
+
+
 class Counting:
     """Counts attempts as they end, and writes that down from time to time."""
 
@@ -44,7 +47,9 @@ class Counting:
 
     def save(self) -> None:
         """Write what has been counted."""
-        tallies, self._tallies = self._tallies, {}
+        counted, self._tallies = self._tallies, {}
+        # Of what was only given back, or put off, there is nothing to tell.
+        tallies = {name: tally for name, tally in counted.items() if tally != _NOTHING}
         if not tallies or self._folder is None:
             return
         now = self._clock.now()

@@ -99,3 +99,30 @@ def serve(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[
 def site(serve: Callable[..., Site]) -> Site:
     """A server with an empty store and no configuration."""
     return serve()
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[Any]:
+    """The Chromium of this machine."""
+    from tests.web.browser import CHROMIUM
+
+    if CHROMIUM is None:
+        pytest.skip("needs Chromium (on Debian: apt install chromium)")
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path=CHROMIUM, args=["--host-resolver-rules=MAP evil.test 127.0.0.1"]
+        )
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def tab(site: Site, chromium: Any) -> Iterator[Any]:
+    """A tab of a new browser window."""
+    from tests.web.browser import Tab
+
+    context = chromium.new_context(viewport={"width": 1280, "height": 860})
+    yield Tab(site, context)
+    context.close()

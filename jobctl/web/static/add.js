@@ -66,6 +66,8 @@ export function add(go) {
     const schema = shape(handler);
     const known = Object.keys(handlers);
     fill(about,
+      !name.value && h("div", { class: "names" }, known.sort().map((one) =>
+        h("button", { type: "button", onclick: () => { name.value = one; explain(); data.focus(); } }, clean(one)))),
       !handler && name.value && known.length > 0 && h("p", { class: "hint" }, "No handler of the last daemon has this name."),
       schema && h("details", {}, h("summary", {}, "What the handler takes"), h("pre", { tabIndex: 0 }, pretty(schema))));
     if (schema?.properties && ["", "{}"].includes(data.value.trim())) data.value = pretty(template(schema));
@@ -101,6 +103,7 @@ export function add(go) {
       loaded = true;
       handlers = (await api.json("/handlers")).handlers;
       fill(names, Object.keys(handlers).sort().map((one) => h("option", { value: one })));
+      explain();
       if (!Object.keys(handlers).length) {
         fill(about, h("p", { class: "hint" }, "No daemon has run here yet, so the names of the handlers are not known."));
       }

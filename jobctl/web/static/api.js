@@ -30,10 +30,9 @@ export function dropToken() {
 
 /** What the API says when it refuses. */
 export class Problem extends Error {
-  constructor(status, detail, headers) {
+  constructor(status, detail) {
     super(detail);
     this.status = status;
-    this.headers = headers;
   }
 }
 
@@ -63,13 +62,13 @@ export async function request(path, { method = "GET", body, headers = {}, signal
     if (error.name === "AbortError") throw error;
     throw new Problem(0, "the server does not answer");
   }
-  if (response.status === 401) {
+  if (response.status === 401 && hasToken()) {
     dropToken();
     onLostToken();
   }
   if (!response.ok) {
     const problem = await response.json().catch(() => ({}));
-    throw new Problem(response.status, problem.detail ?? response.statusText, response.headers);
+    throw new Problem(response.status, problem.detail ?? response.statusText);
   }
   return response;
 }

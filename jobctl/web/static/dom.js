@@ -4,10 +4,14 @@
 /** Return an element. `props` are properties, `on...` listeners, or attributes. */
 export function h(tag, props = {}, ...children) {
   const element = document.createElement(tag);
+  // On a narrow screen a table is laid out in another way, and would cease to be one.
+  if (tag in ROLES) element.setAttribute("role", ROLES[tag]);
   set(element, props);
   element.append(...flat(children));
   return element;
 }
+
+const ROLES = { table: "table", thead: "rowgroup", tbody: "rowgroup", tr: "row", td: "cell", th: "columnheader" };
 
 /** Return an SVG element; all of `props` are attributes. */
 export function svg(tag, props = {}, ...children) {

@@ -27,15 +27,11 @@ export function relative(iso, now = Date.now()) {
   return seconds > 0 ? `in ${length}` : `${length} ago`;
 }
 
-/** Return a moment in the time of whoever looks. */
-export function local(iso) {
+/** Return a moment in the time of whoever looks, or in a zone. */
+export function local(iso, zone) {
   if (!iso) return "";
-  const at = new Date(iso);
-  const two = (n) => String(n).padStart(2, "0");
-  return (
-    `${at.getFullYear()}-${two(at.getMonth() + 1)}-${two(at.getDate())} ` +
-    `${two(at.getHours())}:${two(at.getMinutes())}:${two(at.getSeconds())}`
-  );
+  const parts = { dateStyle: "short", timeStyle: "medium", timeZone: zone };
+  return new Intl.DateTimeFormat("sv-SE", parts).format(new Date(iso)); // as ISO 8601 has it
 }
 
 /** Return an element that says how far off a moment is, and goes on saying it. */

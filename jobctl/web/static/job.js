@@ -139,7 +139,7 @@ function attempts(history) {
   return h("section", { class: "block" }, h("h2", {}, "Attempts"),
     h("div", { class: "scroll", tabIndex: 0, role: "region", "aria-label": "Attempts" },
       h("table", { class: "rows" },
-        h("thead", {}, h("tr", {}, heads.map((word) => h("th", { scope: "col" }, word)))),
+        h("thead", {}, h("tr", {}, heads.map((word) => h("th", { scope: "col", class: ["Took", "Memory", "CPU"].includes(word) ? "number" : "" }, word)))),
         h("tbody", {}, rows))));
 }
 
@@ -161,24 +161,24 @@ function logView(path) {
   return {
     element,
     async refresh() {
+      // From one byte before the end: a range without any byte would be an error.
+      const from = Math.max(0, read - 1);
       let response;
       try {
-        response = await api.request(`${path}/log`, read ? { headers: { Range: `bytes=${read}-` } } : {});
+        response = await api.request(`${path}/log`, from ? { headers: { Range: `bytes=${from}-` } } : {});
       } catch (error) {
         if (error.status !== 416) throw error;
-        const total = Number(error.headers?.get("content-range")?.split("/")[1] ?? read);
-        if (total === read) return;
-        read = 0;
+        read = 0; // its middle was taken out meanwhile
         return this.refresh();
       }
-      const bytes = new Uint8Array(await response.arrayBuffer());
+      let bytes = new Uint8Array(await response.arrayBuffer());
       const anew = response.status !== 206;
       if (anew) {
         decoder = new TextDecoder();
         read = 0;
-      }
+      } else bytes = bytes.subarray(1);
       read += bytes.length;
-      draw(decoder.decode(bytes, { stream: true }), anew);
+      if (anew || bytes.length) draw(decoder.decode(bytes, { stream: true }), anew);
     },
   };
 }

@@ -134,7 +134,7 @@ export function jobList(go) {
   function drawTabs(counts) {
     const tab = (status, count) =>
       h("a", { href: address({ status }), class: status || "all", "aria-current": wanted.status === status ? "true" : null },
-        status || "all", h("span", { class: "count" }, number(count)));
+        status || "all", " ", h("span", { class: "count" }, number(count)));
     fill(tabs, tab("", counts.total), STATUSES.map((status) => tab(status, counts[status])));
   }
 

@@ -61,7 +61,8 @@ function show() {
     }
   }
   document.title = "jobctl";
-  fill(main, h("p", { class: "empty" }, "There is no such page. ", h("a", { href: "/admin" }, "Overview")));
+  fill(main, h("h1", {}, "Nothing here"),
+    h("p", { class: "empty" }, "There is no such page. ", h("a", { href: "/admin" }, "Overview")));
 }
 
 async function refresh() {

@@ -25,7 +25,7 @@ export function overview(go) {
 
   const element = h("section", {}, h("div", { class: "head" }, h("h1", {}, "Overview")), tiles, signs,
     h("section", { class: "block" },
-      h("div", { class: "head" }, h("h2", {}, "Of late"), choice, spans),
+      h("div", { class: "head" }, h("h2", {}, "Activity"), choice, spans),
       h("div", { class: "columns" }, ended, took), names),
     h("section", { class: "block" }, h("h2", {}, "Running now"), running));
 
@@ -58,9 +58,9 @@ export function overview(go) {
     choice.hidden = known.length < 2;
     const one = plot.names.find((series) => series.name === name) ?? plot.all;
     const counts = [["completed", "completed", one.completed], ["retried", "to be retried", one.retried], ["failed", "dead", one.failed]];
-    const times = [["p95", "95 % took at most", one.p95], ["p50", "half took at most", one.p50]];
-    fill(ended, h("h3", {}, "Attempts that ended"), legend(counts), bars(ended.clientWidth || 320, plot, counts));
-    fill(took, h("h3", {}, "How long they took"), legend(times), lines(took.clientWidth || 320, plot, times));
+    const times = [["p95", "p95", one.p95], ["p50", "p50 (median)", one.p50]];
+    fill(ended, h("h3", {}, "Attempts by how they ended"), legend(counts), bars(ended.clientWidth || 320, plot, counts));
+    fill(took, h("h3", {}, "Durations of those that completed"), legend(times), lines(took.clientWidth || 320, plot, times));
     fill(names, plot.names.length ? table(plot.names) : h("p", { class: "empty" }, `Nothing has run in the last ${span}.`));
   }
 
@@ -68,7 +68,7 @@ export function overview(go) {
     const [now] = await Promise.all([api.json("/overview"), look()]);
     fill(tiles, STATUSES.map((status) =>
       h("a", { href: `/admin/jobs?status=${status}`, class: `tile ${status}` },
-        h("span", { class: "figure-number" }, number(now.counts[status])), h("span", {}, status))));
+        h("span", { class: "figure-number" }, number(now.counts[status])), " ", h("span", {}, status))));
     fill(signs, ...said(now));
     fill(running, now.running.length ? runs(now) : h("p", { class: "empty" }, "No job runs now."));
   }
@@ -102,7 +102,7 @@ function said(now) {
 }
 
 function table(series) {
-  const heads = ["Name", "Completed", "Retried", "Dead", "Half took", "95 % took"];
+  const heads = ["Name", "Completed", "Retried", "Dead", "p50", "p95"];
   return h("table", { class: "rows" },
     h("thead", {}, h("tr", {}, heads.map((word, n) => h("th", { scope: "col", class: n ? "number" : "" }, word)))),
     h("tbody", {}, series.map((one) => h("tr", {},

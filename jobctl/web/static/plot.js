@@ -3,7 +3,7 @@ import { h, svg } from "/static/dom.js";
 import { duration, number } from "/static/format.js";
 
 const HEIGHT = 132;
-const PAD = { left: 44, right: 8, top: 10, bottom: 20 };
+const PAD = { left: 52, right: 8, top: 10, bottom: 20 };
 
 /** Return bars, stacked: `layers` are [class, word, counts]. */
 export function bars(width, plot, layers) {
@@ -29,7 +29,7 @@ export function bars(width, plot, layers) {
 /** Return lines: `layers` are [class, word, seconds or null]. */
 export function lines(width, plot, layers) {
   const all = layers.flatMap(([, , values]) => values.filter((value) => value != null));
-  const top = Math.max(0.001, ...all) * 1.1;
+  const top = round(Math.max(0.001, ...all));
   const frame = frameOf(width, plot, layers[0][2].length, top, duration);
   const shown = layers.map(([kind, , values]) => {
     const parts = [];

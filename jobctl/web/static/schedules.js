@@ -43,7 +43,7 @@ export function scheduleList(go) {
   const rows = h("tbody");
   const heads = ["Schedule", "When", "Next", "Last", "Runs", "State", ""];
   const table = h("table", { class: "rows schedules" },
-    h("thead", {}, h("tr", {}, heads.map((word) => word ? h("th", { scope: "col" }, word) : h("td")))), rows);
+    h("thead", {}, h("tr", {}, heads.map((word) => word ? h("th", { scope: "col", class: word === "Runs" ? "number" : "" }, word) : h("td")))), rows);
   const empty = h("div", { class: "empty", hidden: true },
     h("p", {}, "There are no schedules yet."),
     h("p", {}, "Write one into jobs.toml as ", h("code", {}, "[schedules.NAME]"), ", or in a terminal: ",
@@ -58,10 +58,10 @@ export function scheduleList(go) {
       h("tr", {},
         h("td", { class: "name" }, h("a", { href: url(one.name) }, clean(one.name)), h("span", { class: "hint" }, clean(one.job))),
         h("td", {}, h("code", {}, clean(rule(one))), h("span", { class: "hint" }, clean(one.timezone))),
-        h("td", {}, when(one.next_run) || h("span", { class: "hint" }, "never")),
-        h("td", {}, one.last_run ? when(one.last_run) : h("span", { class: "hint" }, "not yet"), one.last_outcome && badge(one.last_outcome)),
+        h("td", { "data-label": "Next" }, when(one.next_run) || h("span", { class: "hint" }, "never")),
+        h("td", { "data-label": "Last" }, one.last_run ? when(one.last_run) : h("span", { class: "hint" }, "not yet"), one.last_outcome && badge(one.last_outcome)),
         h("td", { class: "number" }, number(one.run_count)),
-        h("td", {}, state(one)),
+        h("td", { class: "state" }, state(one)),
         h("td", { class: "actions" }, buttons(one, refresh, go)))));
     if (focused) rows.querySelector(`[aria-label="${CSS.escape(focused)}"]`)?.focus();
     table.hidden = !schedules.length;
@@ -82,7 +82,7 @@ export function schedule(go, name) {
     ]);
     const focused = document.activeElement?.getAttribute("aria-label");
     fill(head, h("h1", {}, clean(one.name), " ", state(one)), buttons(one, refresh, go));
-    fill(body, facts(one), h("div", { class: "columns" }, coming(one, plan.ticks), past(history.ticks)),
+    fill(body, facts(one), h("div", { class: "columns" }, coming(one, plan.ticks), past(one, history.ticks)),
       h("section", { class: "block" }, h("h2", {}, "Data"), h("pre", { tabIndex: 0, "aria-label": "Data" }, pretty(one.data))));
     if (focused) head.querySelector(`[aria-label="${CSS.escape(focused)}"]`)?.focus();
   }
@@ -99,12 +99,12 @@ export function schedule(go, name) {
 function facts(one) {
   const rows = [
     ["Job", clean(one.job)], ["When", h("code", {}, clean(rule(one)))], ["Zone", clean(one.timezone)],
-    ["Next", one.next_run && [local(one.next_run), " (", when(one.next_run), ")"]],
-    ["Last", one.last_run && [local(one.last_run), " (", when(one.last_run), ") ", one.last_outcome && badge(one.last_outcome)]],
+    ["Next", one.next_run && [local(one.next_run, one.timezone), " (", when(one.next_run), ")"]],
+    ["Last", one.last_run && [local(one.last_run, one.timezone), " (", when(one.last_run), ") ", one.last_outcome && badge(one.last_outcome)]],
     ["Runs", number(one.run_count)], ["Overlap", one.overlap], ["Catch up", `${one.catch_up}, within ${duration(one.catch_up_window)}`],
     ["Jitter", one.jitter ? duration(one.jitter) : null], ["Expected within", one.expect_within && duration(one.expect_within)],
     ["Priority", one.priority || null], ["Max retries", one.max_retries],
-    ["From", one.start && local(one.start)], ["Until", one.end && local(one.end)],
+    ["From", one.start && local(one.start, one.timezone)], ["Until", one.end && local(one.end, one.timezone)],
     ["Written in", one.source && clean(one.source)],
   ];
   return h("dl", { class: "facts" }, rows.filter(([, value]) => value != null && value !== "")
@@ -117,15 +117,15 @@ function coming(one, ticks) {
     ticks.length
       ? h("ol", { class: "ticks" }, ticks.map((tick) =>
           h("li", {}, h("span", { class: "local" }, tick.local.slice(0, 19).replace("T", " ")),
-            h("span", { class: "hint" }, tick.local.slice(19)), when(tick.at), tick.note && h("em", {}, clean(tick.note)))))
+            h("span", { class: "hint" }, tick.local.slice(19).replace("Z", "+00:00")), when(tick.at), tick.note && h("em", {}, clean(tick.note)))))
       : h("p", { class: "empty" }, "No tick is to come."));
 }
 
-function past(ticks) {
+function past(one, ticks) {
   return h("section", { class: "block" }, h("h2", {}, "History"),
     ticks.length
       ? h("ol", { class: "ticks" }, ticks.map((tick) =>
-          h("li", {}, h("span", { class: "local" }, local(tick.at)), badge(tick.outcome, tick.count > 1 ? `${number(tick.count)} times` : ""),
+          h("li", {}, h("span", { class: "local" }, local(tick.at, one.timezone)), badge(tick.outcome, tick.count > 1 ? `${number(tick.count)} times` : ""),
             tick.job_id && h("a", { href: `/admin/jobs/${encodeURIComponent(tick.job_id)}` }, "job"),
             tick.reason && h("em", {}, clean(tick.reason)))))
       : h("p", { class: "empty" }, "No tick has come yet."));
