@@ -12,7 +12,7 @@ PYTEST_ARGS ?=
 MINUTES ?= 30
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo test check format crash-test rows soak bench clean
+.PHONY: help venv demo test check format crash-test rows soak tour bench clean
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 20
@@ -59,6 +59,9 @@ rows: $(VENV)/.dev  ## what handlers may do to their workers, as a table with me
 
 soak: $(VENV)/.dev  ## all of that at 200 jobs a second for MINUTES (30), daemons killed
 	$(BIN)/python -m tests.crash.soak --minutes $(MINUTES)
+
+tour: $(VENV)/.dev  ## type the README's commands, and write down what comes
+	@$(BIN)/python -m tests.docs.tour
 
 bench: $(VENV)/.dev  ## measure
 	$(BIN)/python benchmarks/main_job.py

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
         Conflict,
         Duplicate,
         HandlerError,
+        InvalidFilter,
         InvalidJob,
         JobctlError,
         NotFound,
@@ -59,6 +60,7 @@ _HOMES = {
     "errors": (
         "JobctlError",
         "ConfigError",
+        "InvalidFilter",
         "InvalidJob",
         "HandlerError",
         "NotFound",
@@ -85,6 +87,7 @@ __all__ = [
     "Duplicate",
     "Fail",
     "HandlerError",
+    "InvalidFilter",
     "InvalidJob",
     "Job",
     "JobCancelled",

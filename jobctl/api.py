@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from jobctl.core.store import Stats
     from jobctl.runtime.embedded import Embedded
     from jobctl.services.adding import Spec
+    from jobctl.services.explaining.answer import Explanation
     from jobctl.services.queue import QueueService
 
 # Inside the class, `list` is the method.
@@ -110,13 +111,26 @@ class Queue:
         name: str | None = None,
         limit: int = 50,
         offset: int = 0,
+        filter: str | None = None,
     ) -> _Jobs:
-        """Return jobs, the newest first. Raises InvalidJob for a value that cannot be."""
-        return self._opened.list(status=status, name=name, limit=limit, offset=offset)
+        """Return jobs, the newest first. Raises InvalidJob for a value that cannot be.
 
-    def stats(self) -> Stats:
-        """Return how many jobs have each status, and the total."""
-        return self._opened.stats()
+        `filter` is text such as `status:failed age>2h data.user.id:42`, as docs/filters.md
+        has it; times in it need a zone. InvalidFilter points at what cannot be read.
+        """
+        return self._opened.list(
+            status=status, name=name, filter=filter, limit=limit, offset=offset
+        )
+
+    def stats(self, filter: str | None = None) -> Stats:
+        """Return how many jobs have each status, and the total: all, or those of a filter."""
+        return self._opened.stats(filter)
+
+    def explain(self, job_id: str) -> Explanation:
+        """Return why a job does not run, what it is at, or how it ended: `reasons`, each with
+        a `code` and a `message`, and `next`, what can be done. Raises NotFound.
+        """
+        return self._opened.explain(job_id)
 
     def retry(self, job_id: str) -> Job[Any]:
         """Make a failed or cancelled job pending again. Raises NotFound, WrongStatus."""
@@ -275,6 +289,7 @@ class AsyncQueue:
     get = _mirror(Queue.get)
     list = _mirror(Queue.list)
     stats = _mirror(Queue.stats)
+    explain = _mirror(Queue.explain)
     retry = _mirror(Queue.retry)
     cancel = _mirror(Queue.cancel)
     chain = _mirror(Queue.chain)

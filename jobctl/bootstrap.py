@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from jobctl.core.store import Store
     from jobctl.runtime.settings import Alerting, Settings
     from jobctl.services.health import Health
+    from jobctl.services.telling import Rules
 
 #: Seconds that a stop may take after the last worker was killed: results are written.
 _LAST_WORDS = 10.0
@@ -87,6 +88,31 @@ def queue_on(store: Store, config: Config) -> QueueService:
             names=lambda: _names(config),
             ticks=config.retention.get("ticks"),
         ),
+        rules=lambda: _rules(config),
+    )
+
+
+def _rules(config: Config) -> Rules:
+    """Return what would hold for jobs in a daemon of this configuration."""
+    from jobctl.services.telling import Rules
+
+    run = config.run
+    return Rules(
+        concurrency=run.concurrency,
+        options=_options(config),
+        limits=config.limits,
+        kill_after=run.kill_after,
+        shutdown_timeout=run.shutdown_timeout,
+    )
+
+
+def _options(config: Config) -> Options:
+    run = config.run
+    return Options(
+        timeout=run.timeout,
+        max_retries=run.max_retries,
+        backoff=run.backoff,
+        max_crashes=run.max_crashes,
     )
 
 
@@ -173,12 +199,7 @@ def _settings(
         path=[str(config.folder)],
         processes=list(processes),
         concurrency=run.concurrency,
-        options=Options(
-            timeout=run.timeout,
-            max_retries=run.max_retries,
-            backoff=run.backoff,
-            max_crashes=run.max_crashes,
-        ),
+        options=_options(config),
         limits=config.limits,
         shutdown_timeout=run.shutdown_timeout,
         terms=Terms(

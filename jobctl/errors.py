@@ -3,6 +3,7 @@
     JobctlError                     1
     ├── ConfigError                 2   jobs.toml, a flag or the environment
     ├── InvalidJob (ValueError)     2   a job, an option or an argument that is refused
+    │   └── InvalidFilter               a filter that cannot be read
     ├── HandlerError                2   the handlers do not import or cannot be registered
     ├── NotFound                    3   no such job
     ├── Conflict                    4
@@ -39,6 +40,14 @@ class InvalidJob(JobctlError, ValueError):
     """A job, an option or an argument was refused; nothing was written."""
 
     exit_code = 2
+
+
+class InvalidFilter(InvalidJob):
+    """A filter cannot be read. `column` is where, counted from 1."""
+
+    def __init__(self, message: str, column: int = 1) -> None:
+        super().__init__(message)
+        self.column = column
 
 
 class HandlerError(JobctlError):

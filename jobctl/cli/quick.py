@@ -39,11 +39,23 @@ class QuickGroup(typer.core.TyperGroup):
         return _quick(super().get_params(ctx))
 
 
+def example(line: str) -> str:
+    """Return what stands below a command's help: a line to type. The tests type it."""
+    return f"Example: {line}"
+
+
 def _quick(params: list[Parameter]) -> list[Parameter]:
     for param in params:
         if getattr(param, "_runtime_param", "absent") is None:
             # No public way leads here; a test tells if typer moves it.
             param._runtime_param = _Reader(param.type_descriptor)  # type: ignore[attr-defined]
+        if param.param_type_name == "argument":
+            # "ID... <list[str]>" in the help says nothing that "ID..." does not.
+            vars(param)["display_type_rich"] = lambda ctx: ""
+        elif param.metavar is None and not getattr(param, "is_flag", False):
+            descriptor = getattr(param, "type_descriptor", None)
+            number = getattr(descriptor, "annotation", None) is int
+            param.metavar = "N" if number else (param.name or "").upper()
     return params
 
 

@@ -2,26 +2,23 @@
 
 from __future__ import annotations
 
-import re
 import sys
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import msgspec
 
-from jobctl.cli import render
+from jobctl.cli import filters, render
 from jobctl.cli.options import Session
 from jobctl.cli.words import local, relative, remark
 from jobctl.clock import SystemClock
-from jobctl.core.intake import FILTER_FIELDS
+from jobctl.core.units import counted
 from jobctl.errors import InvalidJob, JobctlError
 
 AnyJob = Any
 
 #: How many jobs a dry run shows.
 SHOWN = 10
-
-_FILTER = re.compile(rf"(?:{'|'.join(FILTER_FIELDS)})(?:\.[^:=!<>~]*)?(?:[:=<>~]|!=)")
 
 
 class Tried(msgspec.Struct):
@@ -56,12 +53,12 @@ def each(
 
 
 def refuse_filters(arguments: Sequence[str]) -> None:
-    """Raise InvalidJob for an argument that begins with a filter's field and operator."""
+    """Raise InvalidJob for a filter where ids are wanted."""
     for argument in arguments:
-        if _FILTER.match(argument):
+        if filters.is_filter(argument):
             raise InvalidJob(
-                f"{argument!r} is a filter, and filters are not supported yet: give ids "
-                "(`jobctl list -q --status ... --name ...` prints them)"
+                f"{argument!r} is a filter, and this command takes ids: "
+                f"`jobctl list -q {argument!r}` prints them"
             )
 
 
@@ -85,7 +82,7 @@ def dry_run(
         return
     if first:
         show_rows(first)
-    render.note(f"{matched:,} {'job' if matched == 1 else 'jobs'} would be {done}; none was")
+    render.note(f"{counted(matched, 'job')} would be {done}; none was")
 
 
 def show_rows(jobs: Sequence[AnyJob]) -> None:

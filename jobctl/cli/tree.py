@@ -10,15 +10,16 @@ import typer.main
 
 from jobctl.cli import render
 from jobctl.cli.options import ConfigFlag, StoreFlag, session
-from jobctl.cli.quick import QuickCommand, QuickGroup
+from jobctl.cli.quick import QuickCommand, QuickGroup, example
 
 if TYPE_CHECKING:
     from typer._click import Command, Context
 
 #: The commands in the order of the help. Each is a module of jobctl.cli.commands.
 COMMANDS = (
-    "add", "list", "show", "logs", "wait", "retry", "cancel", "delete", "cleanup", "stats",
-    "pause", "resume", "run", "schedule", "dashboard", "health", "init", "config", "systemd",
+    "add", "list", "show", "logs", "explain", "wait", "retry", "cancel", "delete", "cleanup",
+    "stats", "pause", "resume", "run", "schedule", "dashboard", "health", "init", "config",
+    "systemd",
 )  # fmt: skip
 
 #: The commands that go on for long enough to leave garbage (see jobctl.cli.app.main).
@@ -57,7 +58,9 @@ class LazyGroup(QuickGroup):
             gc.enable()
         if hasattr(module, "command"):
             alone = typer.Typer(rich_markup_mode=None, add_completion=False)
-            alone.command(name, cls=QuickCommand)(module.command)
+            alone.command(name, cls=QuickCommand, epilog=example(module.EXAMPLE))(
+                module.command
+            )
             command = typer.main.get_command(alone)
         else:
             command = typer.main.get_command(module.app)

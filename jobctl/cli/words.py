@@ -5,12 +5,11 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
-from jobctl.core.job import Attempt, JobError, Status
+from jobctl.core.job import Attempt, Status
 from jobctl.core.units import human_duration, human_size
+from jobctl.core.wording import error_line as error_line
+from jobctl.core.wording import relative as relative
 from jobctl.errors import InvalidJob
-
-#: How much of an error's message a row of a table holds.
-MESSAGE = 120
 
 AnyJob = Any
 
@@ -42,15 +41,6 @@ def local(moment: datetime | None, *, sep: str = " ") -> str:
     return moment.isoformat(sep=sep, timespec="seconds")
 
 
-def relative(moment: datetime, now: datetime) -> str:
-    """Return how far off a moment is: `3m ago`, `in 2h30m`, `just now`."""
-    seconds = (moment - now).total_seconds()
-    if abs(seconds) < 1:
-        return "just now"
-    length = human_duration(float(round(abs(seconds))))
-    return f"in {length}" if seconds > 0 else f"{length} ago"
-
-
 def moment(value: datetime | None, now: datetime) -> str:
     """Return a moment both ways: `2026-11-24 22:03:11+01:00 (3m ago)`."""
     return f"{local(value)} ({relative(value, now)})" if value else ""
@@ -62,15 +52,6 @@ def took(job: AnyJob | Attempt) -> str:
         return ""
     length = (job.finished_at - job.started_at).total_seconds()
     return human_duration(length) if length >= 0.001 else "<1ms"
-
-
-def error_line(error: JobError | None) -> str:
-    """Return an error in one line that is not too long."""
-    if error is None:
-        return ""
-    first = error.message.strip().split("\n", 1)[0]
-    text = f"{error.type}: {first}" if first else error.type
-    return text if len(text) <= MESSAGE else text[: MESSAGE - 3] + "..."
 
 
 def remark(job: AnyJob, now: datetime) -> str:

@@ -21,6 +21,8 @@ from jobctl.errors import InvalidJob
 #: Longer than any expression that people write.
 LONGEST = 500
 
+_MINUTE = timedelta(minutes=1)
+
 
 class CronPatterns:
     """The usual schedules, by name. In jobs.toml the name alone does: cron = "DAILY_3AM"."""
@@ -77,7 +79,7 @@ class Cron(msgspec.Struct, frozen=True):
             return None
 
     def _next(self, after: datetime) -> datetime | None:
-        start = after.replace(second=0, microsecond=0) + timedelta(minutes=1)
+        start = after.replace(second=0, microsecond=0) + _MINUTE
         day, moment = start.date(), self._time(start.hour, start.minute)
         if moment is None:
             day, moment = day + timedelta(days=1), self._first

@@ -28,6 +28,8 @@ from jobctl.core.schedule import (
 #: How many ticks of one schedule may fire at once.
 BURST = 100
 
+#: So many ticks are walked through before the newest are searched backwards.
+_FEW = 4
 _LOOK_BACK = timedelta(minutes=2)
 _MICROSECOND = timedelta(microseconds=1)
 
@@ -37,6 +39,13 @@ class Firing(msgspec.Struct, frozen=True):
 
     at: datetime
     late: bool
+
+
+class Span(msgspec.Struct, frozen=True):
+    """The time after one moment and up to another."""
+
+    after: datetime
+    until: datetime
 
 
 class Missed(msgspec.Struct, frozen=True):
@@ -84,31 +93,58 @@ def due(
         return Due((), None, now)
     if now <= last:
         return Due((), None, last)
+    first = next_tick(schedule, last)
+    if first is None or first > now:
+        return Due((), None, now)
     attended = max(last, now - timedelta(seconds=LATE) - _MICROSECOND)
     if up_since is not None:
         attended = min(max(attended, up_since), now)
-    fresh = newest_ticks(schedule, attended, now, cap)
-    away = _made_up(schedule, last, attended, now, bool(fresh), cap - len(fresh))
-    fire = (*away, *fresh)
-    missed = _missed(schedule, last, now, fire, cap)
+    if first > attended:  # as it nearly always is: nothing was left out
+        fire = tuple([first, *ticks(schedule, first, now, cap=None)][-cap:])
+    else:
+        fresh = newest_ticks(schedule, attended, now, cap)
+        away = _made_up(schedule, last, attended, now, bool(fresh), cap - len(fresh))
+        fire = (*away, *fresh)
+    missed = None
+    if not fire or fire[0] > first:
+        until = fire[0] - _MICROSECOND if fire else now
+        missed = _missed(schedule, last, until, now, capped=len(fire) >= cap)
     return Due(tuple(Firing(at, is_late(at, now)) for at in fire), missed, now)
+
+
+def settle(
+    schedule: Schedule,
+    owed: Span,
+    now: datetime,
+    *,
+    fired_since: bool = False,
+    cap: int = BURST,
+) -> Due:
+    """Decide over ticks that were put off until the clock could be trusted.
+
+    `fired_since` says that a later tick has fired; `cap` is how many may fire at most.
+    """
+    fire = _made_up(schedule, owed.after, owed.until, now, fired_since, cap)
+    until = fire[0] - _MICROSECOND if fire else owed.until
+    missed = _missed(schedule, owed.after, until, now, capped=len(fire) >= cap)
+    return Due(tuple(Firing(at, late=True) for at in fire), missed, now)
 
 
 def _made_up(
     schedule: Schedule,
-    last: datetime,
-    attended: datetime,
+    after: datetime,
+    until: datetime,
     now: datetime,
-    has_fresh: bool,
+    has_later: bool,
     room: int,
 ) -> list[datetime]:
-    """Return the ticks up to `attended` that fire although nobody was there."""
+    """Return the ticks after `after` and up to `until` that fire although they are late."""
     if schedule.catch_up is CatchUp.NONE:
         return []
     if schedule.catch_up is CatchUp.LATEST:
         # The newest of all is enough.
-        room = 0 if has_fresh else min(room, 1)
-    return newest_ticks(schedule, max(last, _window(schedule, now)), attended, room)
+        room = 0 if has_later else min(room, 1)
+    return newest_ticks(schedule, max(after, _window(schedule, now)), until, room)
 
 
 def _window(schedule: Schedule, now: datetime) -> datetime:
@@ -117,18 +153,18 @@ def _window(schedule: Schedule, now: datetime) -> datetime:
 
 
 def _missed(
-    schedule: Schedule, last: datetime, now: datetime, fire: tuple[datetime, ...], cap: int
+    schedule: Schedule, after: datetime, until: datetime, now: datetime, *, capped: bool
 ) -> Missed | None:
-    until = fire[0] - _MICROSECOND if fire else now
-    first = next_tick(schedule, last)
+    """Return the run of ticks after `after` and up to `until`, None if there is none."""
+    first = next_tick(schedule, after)
     if first is None or first > until:
         return None
-    count = count_ticks(schedule, last, until)
-    capped = 0
-    if schedule.catch_up is CatchUp.ALL and len(fire) >= cap:
-        capped = count_ticks(schedule, max(last, _window(schedule, now)), until)
-    (newest,) = newest_ticks(schedule, last, until, 1)
-    return Missed(first, newest, count, capped)
+    count = count_ticks(schedule, after, until)
+    left_out = 0
+    if schedule.catch_up is CatchUp.ALL and capped:
+        left_out = count_ticks(schedule, max(after, _window(schedule, now)), until)
+    newest = first if count == 1 else newest_ticks(schedule, first, until, 1)[0]
+    return Missed(first, newest, count, left_out)
 
 
 def newest_ticks(
@@ -139,6 +175,9 @@ def newest_ticks(
         return []
     if schedule.end is not None and schedule.end < until:
         until = schedule.end
+    few = list(ticks(schedule, after, until, cap=_FEW))
+    if len(few) < _FEW:
+        return few[-count:]
     length = _LOOK_BACK
     while True:
         begin = max(after, until - length) if until - after > length else after

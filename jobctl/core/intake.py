@@ -14,6 +14,7 @@ from typing import Any, NoReturn
 
 from jobctl.core import options as opts
 from jobctl.core.data import parse_json, plain, show
+from jobctl.core.filterfields import FILTER_FIELDS, WITH_PARTS
 from jobctl.core.job import Job
 from jobctl.core.options import IF_EXISTS, OPTIONS, JobOptions, parse_time
 from jobctl.errors import InvalidJob
@@ -40,17 +41,10 @@ MAX_DATA = 1024 * 1024
 #: A schedule's ticks become ids, NAME@2026-11-24T03:00:00Z, of at most 128 characters.
 LONGEST_SCHEDULE = 100
 
-#: The fields of a filter. An argument that begins with one and an operator is a filter and
-#: never an id; of the operators only the colon may stand in an id.
-FILTER_FIELDS = (
-    "id", "name", "status", "priority", "max_retries", "attempts", "age",
-    "created", "created_at", "run_at", "started", "started_at", "finished", "finished_at",
-    "timeout", "tag", "tags", "after", "key", "concurrency_key", "schedule", "outcome",
-    "worker", "crashes", "data", "result", "error",
-)  # fmt: skip
-
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:@-]{0,127}", re.ASCII)
-_FILTER = re.compile(rf"(?:{'|'.join(FILTER_FIELDS)}|(?:data|result|error)\.[^:]*):", re.ASCII)
+_FILTER = re.compile(
+    rf"(?:{'|'.join(FILTER_FIELDS)}|(?:{'|'.join(WITH_PARTS)})\.[^:]*):", re.ASCII
+)
 # Arguments that mean something else: GET /api/admin/jobs/stats, POST .../cleanup, .../bulk.
 _RESERVED = ("stats", "cleanup", "bulk")
 # 256 is a multiple of 32, so each byte gives one of the 32 letters with the same chance.

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import msgspec
 
 
@@ -15,6 +18,16 @@ class Limit(msgspec.Struct, frozen=True):
     def interval(self) -> float:
         """Seconds between two beginnings, 0 without a rate."""
         return 0.0 if self.rate is None else self.rate[1] / self.rate[0]
+
+
+def by_name(tables: Mapping[str, Mapping[str, Any]]) -> dict[str, Limit]:
+    """Return the limits that the configuration's tables ask for."""
+    wanted = {name: (t.get("concurrency"), t.get("rate")) for name, t in tables.items()}
+    return {
+        name: Limit(concurrency, None if rate is None else (rate[0], rate[1]))
+        for name, (concurrency, rate) in wanted.items()
+        if concurrency is not None or rate is not None
+    }
 
 
 class Limits:

@@ -8,7 +8,7 @@ from enum import StrEnum
 
 import msgspec
 
-from jobctl.core.due import Missed
+from jobctl.core.due import Missed, Span
 from jobctl.core.note import SCHEDULE, TICK, Note
 from jobctl.core.schedule import Schedule, next_tick, tick_id
 
@@ -45,7 +45,9 @@ class Standing(msgspec.Struct, frozen=True, kw_only=True):
     `handled` is the moment up to which its ticks are decided, `timing` what it was decided
     by. `switch` is what enable and disable say, None where the file decides; `on` whether it
     was on when it was last looked at. `open` are jobs that were unfinished then. `since` is
-    when it came on: from there, or from the last success, `expect_within` counts.
+    when it came on: from there, or from the last success, `expect_within` counts. `owed`
+    is when ticks came that a clock which had stepped did not let fire; they are decided on
+    once more when it is trusted again.
     """
 
     handled: datetime | None = None
@@ -58,6 +60,7 @@ class Standing(msgspec.Struct, frozen=True, kw_only=True):
     run_count: int = 0
     open: tuple[str, ...] = ()
     last_success: datetime | None = None
+    owed: tuple[Span, ...] = ()
     overdue: datetime | None = None  # since when it is, as far as that was announced
 
     def enabled(self, schedule: Schedule) -> bool:
@@ -121,11 +124,12 @@ def seen(schedule: Schedule, standing: Standing, now: datetime) -> Standing:
     goes on from now: that each tick has a record is what keeps it from firing twice.
     """
     on = standing.enabled(schedule)
-    handled = standing.handled
+    handled, owed = standing.handled, standing.owed
     if handled is None or (handled - now).total_seconds() > AHEAD:
         handled = now
-    elif schedule.timing != standing.timing or (on and not standing.on):
-        handled = max(handled, now)
+        owed = tuple(Span(one.after, min(one.until, now)) for one in owed if one.after < now)
+    if schedule.timing != standing.timing or (on and not standing.on):
+        handled, owed = max(handled, now), ()
     since = now if on and (not standing.on or standing.since is None) else standing.since
     return msgspec.structs.replace(
         standing,
@@ -133,6 +137,7 @@ def seen(schedule: Schedule, standing: Standing, now: datetime) -> Standing:
         timing=schedule.timing,
         on=on,
         since=since,
+        owed=owed,
         overdue=standing.overdue if on and schedule.expect_within is not None else None,
     )
 

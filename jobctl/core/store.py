@@ -5,17 +5,20 @@ All times are aware datetimes in UTC. Every method may raise StoreError.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from contextlib import AbstractContextManager
 from datetime import datetime
 from enum import Enum
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import msgspec
 
 from jobctl.core.job import Job, Status
 from jobctl.core.note import Note
+
+if TYPE_CHECKING:
+    from jobctl.core.filters import Filter
 
 AnyJob = Job[Any]
 
@@ -43,6 +46,16 @@ class Stats(msgspec.Struct, frozen=True):
     def as_dict(self) -> dict[str, int]:
         """Return the five counts and the total."""
         return {**msgspec.structs.asdict(self), "total": self.total}
+
+
+class Page(msgspec.Struct, frozen=True):
+    """Some of the jobs that a filter chooses, and where the next ones begin.
+
+    `after` is None if there are no more.
+    """
+
+    jobs: list[AnyJob]
+    after: int | None = None
 
 
 class Pulse(msgspec.Struct, frozen=True):
@@ -190,6 +203,27 @@ class Store(Protocol):
         """Return jobs, the newest first."""
         ...
 
+    def select(
+        self,
+        wanted: Filter,
+        now: datetime,
+        *,
+        newest: bool = True,
+        limit: int = 50,
+        offset: int = 0,
+        after: int | None = None,
+    ) -> Page:
+        """Return jobs that pass a filter, the newest or the oldest first.
+
+        `after` is that of the page before. A job that is added or changed while one goes
+        from page to page may come in or not, but none comes twice.
+        """
+        ...
+
+    def tally(self, wanted: Filter, now: datetime) -> Stats:
+        """Return how many of the jobs that pass a filter have each status."""
+        ...
+
     def finished(self, status: Status, before: datetime, limit: int = 1000) -> Sequence[AnyJob]:
         """Return jobs of a finished status that ended before a time, the oldest first."""
         ...
@@ -211,6 +245,21 @@ class Store(Protocol):
 
         One that waits for others, or whose name is paused, is not due.
         """
+        ...
+
+    def ahead(
+        self, job: AnyJob, now: datetime, limit: int, without: Collection[str] = ()
+    ) -> tuple[int, int]:
+        """Return how many due jobs are claimed before this one: of its name, and of others.
+
+        Both are `limit` at most. One that waits for others, or whose name is paused, is not
+        due; names in `without` are passed over. Of jobs in thousands of lanes (names and
+        concurrency keys) some are not counted.
+        """
+        ...
+
+    def ended(self, status: Status, since: datetime, limit: int) -> Sequence[datetime]:
+        """Return when jobs ended with a status, since a time, the newest first."""
         ...
 
     def notes(

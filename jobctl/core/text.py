@@ -37,3 +37,10 @@ def nearest(word: str, choices: list[str]) -> str | None:
 
     found = difflib.get_close_matches(word, choices, n=1, cutoff=0.6)
     return found[0] if found else None
+
+
+def unknown(what: str, word: str, choices: list[str]) -> str:
+    """Return what is said of a word that is none of the choices."""
+    right = nearest(word.lower(), choices)
+    hint = f"did you mean {right}?" if right else f"use {', '.join(choices)}"
+    return f"{what} {ascii(word)[:60]} is unknown: {hint}"

@@ -81,3 +81,8 @@ def human_size(value: int) -> str:
         unit += 1
     digits = 0 if unit == 0 or amount >= 100 else 1
     return f"{amount:.{digits}f} {_UNITS[unit]}"
+
+
+def counted(count: int, noun: str) -> str:
+    """Return `1 job`, `2 jobs`, `10,000 jobs`."""
+    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"

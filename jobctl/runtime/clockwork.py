@@ -128,7 +128,8 @@ class Clockwork:
         return min((wait for wait in waits if wait is not None), default=None)
 
     def _look(self) -> None:
-        if self._trust.look():
+        before = self._trust.trusted
+        if self._trust.look() or self._trust.trusted != before:
             self._ticker.look_again()
 
     def _step(self, store: Store) -> int:

@@ -21,6 +21,7 @@ from jobctl.runtime.settings import Settings
 from jobctl.runtime.slots import Slots
 from jobctl.runtime.start import recover_all
 from jobctl.runtime.systemd import Manager
+from jobctl.runtime.teller import Teller
 
 
 class Daemon:
@@ -52,12 +53,15 @@ class Daemon:
         Raises StoreBusy if there is a daemon already (unless `standby`: then wait for its
         end), HandlerError if the handlers do not import, StoreError if the store fails.
         """
-        with self._store.seat(wait=standby) as seat:
+        with (
+            self._store.seat(wait=standby) as seat,
+            Teller(seat.folder, self._settings, self._clock) as teller,
+        ):
             family = Family(seat.folder)
             begun = family.end_previous()
             remains = Estate(self._settings.files, self._settings.max_log).recover()
             slots_fd = _open_slots(family, self._settings.slots)
-            serving, in_use = self._compose(seat, family, slots_fd)
+            serving, in_use = self._compose(seat, family, slots_fd, teller)
             at_work = False
             try:
                 server = in_use.start(serving.servers)
@@ -76,7 +80,9 @@ class Daemon:
                 if not at_work:
                     family.clear()  # else jobs run in the store: see end_previous
 
-    def _compose(self, seat: Seat, family: Family, slots_fd: int) -> tuple[Serving, InUse]:
+    def _compose(
+        self, seat: Seat, family: Family, slots_fd: int, teller: Teller
+    ) -> tuple[Serving, InUse]:
         manager = Manager()
         in_use = InUse(
             self._settings,
@@ -85,6 +91,7 @@ class Daemon:
             clock=self._clock,
             log=self._log,
             manager=manager,
+            teller=teller,
         )
         serving = Serving(
             self._store,
@@ -95,6 +102,7 @@ class Daemon:
             clock=self._clock,
             log=self._log,
             manager=manager,
+            teller=teller,
         )
         return serving, in_use
 

@@ -19,7 +19,9 @@ from jobctl.runtime.server import Server
 from jobctl.runtime.settings import Settings, Terms
 from jobctl.runtime.start import check_schedules, handler_options, tell_handlers
 from jobctl.runtime.systemd import Manager
+from jobctl.runtime.teller import Teller
 from jobctl.runtime.ticker import declared
+from jobctl.services.telling import Trouble
 
 #: Seconds until another fork server is tried, after one that did not import its handlers.
 _RESTART = 5.0
@@ -40,6 +42,7 @@ class InUse:
         clock: Clock,
         log: Log,
         manager: Manager,
+        teller: Teller,
     ) -> None:
         self.settings = settings
         self.handlers: dict[str, dict[str, Any]] = {}
@@ -52,6 +55,7 @@ class InUse:
         self._clock = clock
         self._log = log
         self._manager = manager
+        self._teller = teller
         self._restart_at: float | None = None
 
     def start(self, servers: Generations) -> Server:
@@ -90,6 +94,7 @@ class InUse:
             self._next_settings = self._reread()
         except JobctlError as err:
             self._log.error(f"not reloaded, the old configuration stays: {err}")
+            self._teller.trouble(Trouble.RELOAD, err)
             self._manager.ready()
             return
         self._log.info("reloading")
@@ -117,10 +122,12 @@ class InUse:
         """Keep what is in use; without anything in use, try again in a while."""
         if servers.current is not None:
             self._log.error(f"not reloaded, the old handlers stay: {err}")
+            self._teller.trouble(Trouble.RELOAD, err)
             self._next_settings = self.settings
             self._manager.ready()
         else:
             self._log.error(f"the handlers do not import any more, jobs wait: {err}")
+            self._teller.trouble(Trouble.HANDLERS, err)
             self._restart_at = self._clock.monotonic() + _RESTART
 
     def tick(self, now: float, servers: Generations) -> None:
@@ -159,3 +166,4 @@ class InUse:
         )
         self.declared = declared(ready.schedules)
         tell_handlers(ready, self._folder, self._log)
+        self._teller.use(self.settings)

@@ -7,7 +7,7 @@ from typing import Any
 
 from jobctl.core.job import Job, JobError, Outcome, Status
 from jobctl.core.text import clean
-from jobctl.core.units import human_duration
+from jobctl.core.units import counted, human_duration
 from jobctl.runtime.log import Log
 
 
@@ -39,7 +39,8 @@ class Reporter:
                 wait = (job.run_at - job.history[-1].finished_at).total_seconds()  # type: ignore[operator]  # an ended attempt has an end
                 what += f" in {human_duration(wait)}"
         elif job.status is Status.FAILED:
-            what += f"; it is dead after {job.attempts} attempts: jobctl show {job.id}"
+            after = counted(job.attempts, "attempt")
+            what += f"; it is dead after {after}: jobctl explain {job.id}"
         write = self._log.error if job.status is Status.FAILED else self._log.warning
         write(what, job=job.id, name=job.name, outcome=outcome, status=job.status)
 

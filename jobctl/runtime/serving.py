@@ -14,6 +14,7 @@ from typing import Any
 from jobctl.clock import Clock
 from jobctl.core.job import Ending, Job, Options
 from jobctl.core.store import Seat, Store
+from jobctl.core.units import counted
 from jobctl.runtime import judge
 from jobctl.runtime.agenda import Agenda
 from jobctl.runtime.channel import Forked, Ready, Unforked
@@ -35,7 +36,9 @@ from jobctl.runtime.slots import Slots
 from jobctl.runtime.stop import Stop
 from jobctl.runtime.systemd import Manager
 from jobctl.runtime.tally import Counting
+from jobctl.runtime.teller import Teller
 from jobctl.runtime.throttle import Throttle
+from jobctl.services.telling import Trouble
 
 AnyJob = Job[Any]
 
@@ -54,6 +57,7 @@ class Serving:
         clock: Clock,
         log: Log,
         manager: Manager,
+        teller: Teller,
     ) -> None:
         count = in_use.settings.slots
         self._seat = seat
@@ -63,6 +67,7 @@ class Serving:
         self._clock = clock
         self._log = log
         self._manager = manager
+        self._teller = teller
         self._reporter = Reporter(log)
         self._counting = Counting(in_use.settings.files, clock)
         self._loop = Loop()
@@ -132,7 +137,7 @@ class Serving:
         handlers, concurrency = self._in_use.handlers, self._in_use.settings.concurrency
         self._manager.ready()
         self._log.info(
-            f"ready: {len(handlers)} handlers, concurrency {concurrency}",
+            f"ready: {counted(len(handlers), 'handler')}, concurrency {concurrency}",
             handlers=sorted(handlers),
             pid=os.getpid(),
         )
@@ -221,6 +226,7 @@ class Serving:
             return
         if self._agenda.refused:
             self._log.info("the store can be used again")
+            self._teller.over(Trouble.STORE)
         self._agenda.take(reply, now, self._clock.now())
         for job in reply.settled:
             self._reporter.ended(job)
@@ -238,6 +244,7 @@ class Serving:
     def _on_store_error(self, reply: Reply, now: float) -> None:
         if not self._agenda.refused:
             self._log.error(f"the store refuses, jobs wait: {reply.error}")
+            self._teller.trouble(Trouble.STORE, reply.error)
         self._agenda.refuse(reply, now)
         if self._stop.hopeless(now):
             assert reply.error is not None
@@ -260,11 +267,13 @@ class Serving:
 
     def _on_news(self, news: News) -> None:
         if isinstance(news, Forked):
+            self._teller.over(Trouble.WORKERS)
             self._family.add(news.pid)
             self._pool.forked(news.slot, news.pid)
             return
         if isinstance(news, Unforked):
             self._log.error(f"a worker could not be started, its jobs wait: {news.message}")
+            self._teller.trouble(Trouble.WORKERS, news.message)
             self._pool.unforked(news.slot)
         else:
             self._family.remove(news.pid)
@@ -301,4 +310,5 @@ class Serving:
             return
         patience = self._in_use.settings.shutdown_timeout
         self._stop.ask(number, patience, self._clock.monotonic())
+        self._teller.stopping()
         self._pool.release_waiting()

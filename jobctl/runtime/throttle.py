@@ -2,33 +2,21 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-import msgspec
-
 from jobctl.clock import Clock
 from jobctl.core.job import Job
-from jobctl.core.limits import Limit, Limits
+from jobctl.core.limits import Limits, by_name
+from jobctl.services.rates import read_rates, write_rates
 
 AnyJob = Job[Any]
 
 #: Seconds between two writes of the file.
 EVERY = 1.0
-_FILE = "rates.json"
-
-
-def by_name(tables: Mapping[str, Mapping[str, Any]]) -> dict[str, Limit]:
-    """Return the limits that the configuration's tables ask for."""
-    wanted = {name: (t.get("concurrency"), t.get("rate")) for name, t in tables.items()}
-    return {
-        name: Limit(concurrency, None if rate is None else (rate[0], rate[1]))
-        for name, (concurrency, rate) in wanted.items()
-        if concurrency is not None or rate is not None
-    }
 
 
 class Throttle:
@@ -37,10 +25,10 @@ class Throttle:
     def __init__(
         self, tables: Mapping[str, Mapping[str, Any]], folder: Path, clock: Clock
     ) -> None:
-        self._path = folder / _FILE
+        self._folder = folder
         self._clock = clock
         self._limits = Limits(by_name(tables))
-        self._limits.next_at.update(read(self._path))
+        self._limits.next_at.update(read_rates(folder))
         self._written = self._limits.rates()
         self._write_at = 0.0
 
@@ -77,19 +65,5 @@ class Throttle:
         if rates == self._written:
             return
         self._written = rates
-        draft = self._path.with_suffix(".new")
-        try:
-            fd = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-            with open(fd, "wb") as file:
-                file.write(msgspec.json.encode(rates))
-            draft.rename(self._path)
-        except OSError:
-            pass  # the worst that follows is one job that comes an interval early
-
-
-def read(path: Path) -> dict[str, float]:
-    """Return what an earlier daemon wrote, nothing if that is missing or broken."""
-    try:
-        return msgspec.json.decode(path.read_bytes(), type=dict[str, float])
-    except (OSError, msgspec.MsgspecError, UnicodeDecodeError):
-        return {}
+        with suppress(OSError):  # the worst that follows is a job that comes an interval early
+            write_rates(self._folder, rates)

@@ -17,7 +17,8 @@ from jobctl.core.schedule import Schedule
 from jobctl.core.store import Store
 from jobctl.runtime.log import Log
 from jobctl.services.marks import gone
-from jobctl.services.ticking import Presence, Ticked, look, tick
+from jobctl.services.presence import Presence
+from jobctl.services.ticking import Ticked, look, tick
 
 #: Schedules that are looked at in one transaction: as they are taken up, as they are due.
 SEEN, DUE = 500, 200
@@ -49,7 +50,7 @@ class Ticker:
                 self._unseen[name] = None
 
     def look_again(self) -> None:
-        """Look at all of them again: the clock has stepped."""
+        """Look at all of them again: the clock has stepped, or is trusted again."""
         self._unseen = dict.fromkeys(self.schedules)
 
     def due(self, now: datetime) -> bool:
@@ -74,7 +75,7 @@ class Ticker:
             self._forget_gone(store, now)
             return []
         if self._unseen:
-            return self._take_up(store, now)
+            return self._take_up(store, now, trusted)
         due = self._take_due(now)
         presence = Presence(self._up_since, self._alive, trusted)
         try:
@@ -95,10 +96,10 @@ class Ticker:
                 )
         return done
 
-    def _take_up(self, store: Store, now: datetime) -> list[Ticked]:
+    def _take_up(self, store: Store, now: datetime, trusted: bool) -> list[Ticked]:
         names = [name for name, _ in zip(self._unseen, range(SEEN), strict=False)]
         with store.transaction() as tx:
-            done = [look(tx, self.schedules[name], now) for name in names]
+            done = [look(tx, self.schedules[name], now, trusted=trusted) for name in names]
         for one in done:
             del self._unseen[one.schedule.name]
             self._plan(one)

@@ -44,7 +44,7 @@ class Cleaning:
         self._store = store
         self._clock = clock
         self._beside = beside
-        self._keep = keep
+        self.keep = keep
 
     def run(self, before: datetime | None) -> int:
         """Delete finished jobs that ended before a time, and return how many.
@@ -94,14 +94,14 @@ class Cleaning:
             return
         now = self._clock.now()
         for status in FINISHED:
-            age = self._keep.ages.get(status)
+            age = self.keep.ages.get(status)
             if age is not None:
                 yield status, now - timedelta(seconds=age)
 
     def _surplus(self, limit: int) -> list[AnyJob]:
         """Return finished jobs beyond the newest of their name and status that are kept."""
-        for status, count in self._keep.newest.items():
-            for name in self._keep.names():
+        for status, count in self.keep.newest.items():
+            for name in self.keep.names():
                 jobs = self._store.list(status=status, name=name, limit=limit, offset=count)
                 if jobs:
                     return list(jobs)
@@ -109,9 +109,9 @@ class Cleaning:
 
     def _drop_ticks(self, limit: int) -> int:
         """Remove records of ticks that are old enough, and return how many went."""
-        if self._keep.ticks is None:
+        if self.keep.ticks is None:
             return 0
-        cutoff = self._clock.now() - timedelta(seconds=self._keep.ticks)
+        cutoff = self._clock.now() - timedelta(seconds=self.keep.ticks)
         notes = self._store.notes_before(TICK, cutoff, limit)
         if notes:
             with self._store.transaction() as tx:

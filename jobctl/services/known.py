@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import msgspec
+from jobctl.services.whole import read_whole, write_whole
 
 _FILE = "handlers.json"
 
@@ -18,12 +17,7 @@ def write_handlers(
     schedules: Sequence[dict[str, Any]] = (),
 ) -> None:
     """Write it, for `add` and completion. Raises OSError."""
-    text = msgspec.json.encode({"handlers": handlers, "schedules": schedules})
-    draft = folder / f"{_FILE}.new"
-    fd = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-    with open(fd, "wb") as file:
-        file.write(text)
-    draft.rename(folder / _FILE)
+    write_whole(folder / _FILE, {"handlers": handlers, "schedules": schedules})
 
 
 def read_handlers(folder: Path) -> dict[str, Any] | None:
@@ -39,8 +33,4 @@ def read_schedules(folder: Path) -> list[dict[str, Any]]:
 
 
 def _read(folder: Path) -> dict[str, Any]:
-    try:
-        found = msgspec.json.decode((folder / _FILE).read_bytes())
-    except (OSError, msgspec.MsgspecError, UnicodeDecodeError):
-        return {}
-    return found if isinstance(found, dict) else {}
+    return read_whole(folder / _FILE, dict[str, Any]) or {}

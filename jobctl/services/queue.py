@@ -1,22 +1,18 @@
-"""The queue: add, look, retry, cancel, delete, clean up and wait."""
+"""The queue: add, retry, cancel, delete, clean up, pause; looking.py has the rest."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from jobctl.clock import Clock
 from jobctl.core import dependencies
 from jobctl.core import job as transitions
-from jobctl.core.data import show
 from jobctl.core.intake import MAX_DATA, new_job, own_id
-from jobctl.core.job import Status
-from jobctl.core.store import AnyJob, Stats, Store, Transaction
-from jobctl.core.text import nearest
-from jobctl.errors import InvalidJob, NotFound
+from jobctl.core.store import AnyJob, Store, Transaction
+from jobctl.errors import InvalidJob
 from jobctl.services import pausing
 from jobctl.services.adding import (
     NO_OPTIONS,
@@ -29,24 +25,25 @@ from jobctl.services.adding import (
     put_all,
     with_shell,
 )
-from jobctl.services.beside import Beside
 from jobctl.services.cleaning import KEEP_ALL, Cleaning, Keep
+from jobctl.services.looking import Looking, required
 from jobctl.services.pausing import Pause
-from jobctl.services.waiting import Waited, wait_for
 
-#: How many candidates a message shows.
-SHOWN = 10
+if TYPE_CHECKING:
+    from jobctl.services.explaining.answer import Explanation
+    from jobctl.services.explaining.case import Say
+    from jobctl.services.telling import Rules
 
 # Inside the class, `list` is the method.
 _Jobs = list[AnyJob]
 _Pauses = list[Pause]
-_Ids = list[str]
 
 
-class QueueService:
+class QueueService(Looking):
     """All that can be done to jobs from outside.
 
-    `max_data` is in bytes, `nap` waits for some seconds, `keep` says what `cleanup` leaves.
+    `max_data` is in bytes, `nap` waits for some seconds, `keep` says what `cleanup` leaves,
+    `rules` what holds in a daemon that is started now.
     All methods may raise StoreError.
     """
 
@@ -57,14 +54,13 @@ class QueueService:
         *,
         max_data: int = MAX_DATA,
         keep: Keep = KEEP_ALL,
+        rules: Callable[[], Rules] | None = None,
         nap: Callable[[float], None] = time.sleep,
     ) -> None:
-        self._store = store
-        self._beside = Beside(store)
-        self._clock = clock
+        super().__init__(store, clock, nap)
         self._max_data = max_data
         self._cleaning = Cleaning(store, clock, self._beside, keep)
-        self._nap = nap
+        self._rules = rules
 
     def add(
         self, name: str, data: Any = None, options: Mapping[str, Any] = NO_OPTIONS
@@ -128,49 +124,18 @@ class QueueService:
         """Raise InvalidJob if add_many would refuse `spec`."""
         self._from_spec(spec, "")
 
-    def get(self, job_id: str) -> AnyJob | None:
-        """Return the job with exactly this id, or None."""
-        job = self._store.get(job_id)
-        return None if job is None else self._beside.shown(job)
+    def explain(self, job_id: str, say: Say | None = None) -> Explanation:
+        """Return why a job does not run, what it is at, or how it ended.
 
-    def resolve(self, prefix: str) -> AnyJob:
-        """Return the job whose id is `prefix`, or else the only one that begins with it.
-
-        Raises NotFound, or InvalidJob naming the candidates.
+        `say` words a moment in the sentences, by default in UTC. Raises NotFound.
         """
-        if not prefix:
-            raise InvalidJob("the id is empty: give an id or the beginning of one")
-        job = self.get(prefix)
-        if job is not None:
-            return job
-        found = self._store.find(prefix, SHOWN + 1)
-        if len(found) > 1:
-            more = ", ..." if len(found) > SHOWN else ""
-            raise InvalidJob(
-                f"{show(prefix)} is the beginning of several ids: "
-                f"{', '.join(found[:SHOWN])}{more}. Give more of it"
-            )
-        return _required(self.get(found[0]) if found else None, prefix)
+        from jobctl.services.explaining.case import Case
+        from jobctl.services.explaining.explain import explain
 
-    def list(
-        self,
-        *,
-        status: Status | str | None = None,
-        name: str | None = None,
-        limit: int = 50,
-        offset: int = 0,
-    ) -> _Jobs:
-        """Return jobs, the newest first. Raises InvalidJob for a value that cannot be."""
-        for field, value in (("limit", limit), ("offset", offset)):
-            if type(value) is not int or value < 0:
-                raise InvalidJob(f"{field} {show(value)} is refused: use a whole number >= 0")
-        wanted = None if status is None else parse_status(status)
-        found = self._store.list(status=wanted, name=name, limit=limit, offset=offset)
-        return [self._beside.shown(job) for job in found]
-
-    def stats(self) -> Stats:
-        """Return how many jobs have each status."""
-        return self._store.stats()
+        job = required(self.get(job_id), job_id)
+        rules = None if self._rules is None else self._rules()
+        now = self._clock.now()
+        return explain(Case(self._store, job, now, rules, self._cleaning.keep, say))
 
     def retry(self, job_id: str) -> AnyJob:
         """Make a failed or cancelled job pending again, and return it.
@@ -215,19 +180,11 @@ class QueueService:
     def delete(self, job_id: str) -> None:
         """Remove a job that is not running. Raises NotFound or WrongStatus."""
         with self._store.transaction() as tx:
-            job = _required(tx.get(job_id), job_id)
+            job = required(tx.get(job_id), job_id)
             transitions.delete(job)
             tx.delete(job)
             dependencies.follow(tx, [job], self._clock.now(), deleted=True)
         self._beside.forget([job_id])
-
-    def log_path(self, job_id: str) -> Path:
-        """Return where the log of a job is. It is there if its handler has printed anything."""
-        return self._beside.log_path(job_id)
-
-    def read_log(self, job_id: str) -> bytes:
-        """Return all that a job's handlers have written so far. Raises OSError."""
-        return self._beside.read_log(job_id)
 
     def cleanup(self, before: datetime | None = None) -> int:
         """Delete finished jobs that ended before a time; return how many.
@@ -258,13 +215,6 @@ class QueueService:
         """Return how many jobs `cleanup` would delete, and the first of them."""
         return self._cleaning.matches(before)
 
-    def wait(self, job_ids: Sequence[str], timeout: float | None = None) -> Waited:
-        """Block until all of the jobs have ended, at most `timeout` seconds.
-
-        Raises NotFound at once if one is unknown, and later if one is deleted.
-        """
-        return wait_for(self._store, self._clock, self._nap, job_ids, timeout)
-
     def _wanted(self, name: str, data: Any, options: Mapping[str, Any]) -> Wanted:
         job = new_job(name, data, options, now=self._clock.now(), max_data=self._max_data)
         if not options:
@@ -291,27 +241,10 @@ class QueueService:
         then: Callable[[Transaction, AnyJob], object],
     ) -> AnyJob:
         with self._store.transaction() as tx:
-            job = _required(tx.get(job_id), job_id)
+            job = required(tx.get(job_id), job_id)
             changed = transition(job)
             if changed is not job:
                 tx.save(changed)
                 then(tx, changed)
         self._store.wake()
         return changed
-
-
-def parse_status(value: str) -> Status:
-    """Return the status of that name. Raises InvalidJob."""
-    try:
-        return Status(value)
-    except ValueError:
-        names = [str(status) for status in Status]
-        right = nearest(str(value), names)
-        hint = f"did you mean {right}?" if right else f"use {', '.join(names)}"
-        raise InvalidJob(f"status {show(value)} is unknown: {hint}") from None
-
-
-def _required(job: AnyJob | None, job_id: str) -> AnyJob:
-    if job is None:
-        raise NotFound(f"there is no job {show(job_id)[1:-1]}: `jobctl list` shows them")
-    return job

@@ -153,10 +153,27 @@ def limit_running(folder: str, pid: int, limit: int) -> None:
     path = path_of(folder, pid)
     with suppress(OSError):
         logfile.punch(path, limit)
-        with open(path, "rb") as file:
-            begun = unpack(file.read(START))
+        begun = _begun(path)
         if begun is not None and begun.start:
             logfile.punch(logfile.path_in(folder, begun.job_id), limit)
+
+
+def worker_of(files: Path, job_id: str) -> int | None:
+    """Return the process that runs a job; None for one that shares it, or runs nowhere."""
+    folder = logfile.folder_in(files)
+    with suppress(OSError):
+        for name in os.listdir(folder):
+            number = name.removeprefix(_PREFIX)
+            if number != name and number.isdigit():
+                begun = _begun(f"{folder}/{name}")
+                if begun is not None and begun.job_id == job_id:
+                    return int(number)
+    return None
+
+
+def _begun(path: str) -> Begun | None:
+    with open(path, "rb") as file:
+        return unpack(file.read(START))
 
 
 def read_log(files: Path, job_id: str) -> bytes:
@@ -179,8 +196,7 @@ def _read_running(folder: str, job_id: str) -> bytes:
 
 
 def _read(path: str, job_id: str) -> bytes:
-    with open(path, "rb") as file:
-        begun = unpack(file.read(START))
+    begun = _begun(path)
     if begun is None or begun.job_id != job_id:
         return b""
     content = logfile.read(path)[START:]

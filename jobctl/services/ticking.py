@@ -9,7 +9,7 @@ import msgspec
 
 from jobctl.core import dependencies
 from jobctl.core import job as transitions
-from jobctl.core.due import Action, Due, Firing, Missed, due, overlap
+from jobctl.core.due import Action, Firing, due, overlap
 from jobctl.core.intake import random_id
 from jobctl.core.job import Job, Status
 from jobctl.core.note import SCHEDULE, TICK
@@ -27,15 +27,8 @@ from jobctl.core.standing import (
 )
 from jobctl.core.store import AnyJob, Transaction
 from jobctl.core.units import human_duration
-
-
-class Presence(msgspec.Struct, frozen=True):
-    """What is known of who was there: since when this daemon is up, until when one was
-    before, and whether the clock may be trusted to tell what was missed."""
-
-    up_since: datetime | None = None
-    alive: datetime | None = None
-    trusted: bool = True
+from jobctl.services.arrears import make_up, put_off
+from jobctl.services.presence import Presence, why_missed
 
 
 class Ticked(msgspec.Struct):
@@ -50,13 +43,17 @@ class Ticked(msgspec.Struct):
     capped: int = 0  # ticks that were left out lest too many fire at once
 
 
-def look(tx: Transaction, schedule: Schedule, now: datetime) -> Ticked:
-    """Take note of a schedule as it is declared now, and of when its next tick comes."""
+def look(tx: Transaction, schedule: Schedule, now: datetime, *, trusted: bool = True) -> Ticked:
+    """Take note of a schedule as it is declared now, and of when its next tick comes.
+
+    That is now if there are ticks to make up for, and the clock is `trusted`.
+    """
     old = standing_of(tx.note(SCHEDULE, schedule.name))
     new = seen(schedule, old, now)
     if new != old:
         tx.put(note_of(schedule.name, new, now))
-    result = Ticked(schedule, new, _next(schedule, new, now))
+    owes = trusted and new.on and new.owed
+    result = Ticked(schedule, new, now if owes else _next(schedule, new, now))
     if schedule.expect_within is not None:
         result.success = _success(tx, new)
     return result
@@ -98,36 +95,43 @@ def _decide(tx: Transaction, result: Ticked, now: datetime, presence: Presence) 
     if not presence.trusted:
         rule = msgspec.structs.replace(schedule, catch_up=CatchUp.NONE)
     verdict = due(rule, standing.handled, now, up_since=presence.up_since)
+    fire = list(verdict.fire)
     if verdict.missed is not None:
-        why = _why_missed(verdict.missed, standing, now, presence)
+        why = why_missed(verdict.missed, standing, now, presence)
         result.ticks.append(missed_tick(schedule, verdict.missed, why))
         result.capped = verdict.missed.capped
-    unfinished = list(_unfinished(tx, standing)) if _matters(schedule, verdict) else None
+        if not presence.trusted:
+            standing = put_off(schedule, standing, verdict.missed)
+    if presence.trusted and standing.owed:
+        made_up, capped = make_up(tx, schedule, standing, now, len(fire))
+        fire[:0] = made_up
+        result.capped += capped
+        standing = msgspec.structs.replace(standing, owed=())
+    unfinished = list(_unfinished(tx, standing)) if _matters(schedule, fire) else None
     if unfinished is not None:
         standing = msgspec.structs.replace(standing, open=tuple(job.id for job in unfinished))
     # Who asked for all of them gets them one after the other, not one and the rest skipped.
-    queued = len(verdict.fire) > 1 and schedule.overlap is Overlap.SKIP
+    queued = len(fire) > 1 and schedule.overlap is Overlap.SKIP
     queued = queued and schedule.catch_up is CatchUp.ALL
     blocking = list(unfinished or ())
-    for firing in verdict.fire:
+    for firing in fire:
         made = _fire(tx, result, firing, now, blocking, queued=queued)
         if made is not None:
             standing = remembered(standing, made.id)
             if not queued:
                 blocking.append(made)
-    last = result.ticks[-1] if result.ticks else standing.last_tick
     result.standing = msgspec.structs.replace(
         standing,
         handled=verdict.handled,
-        last_tick=last,
-        last_run=_last_run(result.ticks) or standing.last_run,
+        last_tick=_last_tick(result.ticks, standing.last_tick, now),
+        last_run=_last_run(result.ticks, standing.last_run, now),
         run_count=standing.run_count + result.made,
     )
 
 
-def _matters(schedule: Schedule, verdict: Due) -> bool:
+def _matters(schedule: Schedule, fire: Sequence[Firing]) -> bool:
     """Return whether it has to be known which earlier jobs are unfinished."""
-    return bool(verdict.fire) and schedule.overlap is not Overlap.ALLOW
+    return bool(fire) and schedule.overlap is not Overlap.ALLOW
 
 
 def _unfinished(tx: Transaction, standing: Standing) -> Iterator[AnyJob]:
@@ -219,28 +223,19 @@ def _record(
     )
 
 
-def _last_run(ticks: Sequence[Tick]) -> datetime | None:
-    return max((one.at for one in ticks if one.job_id is not None), default=None)
+def _last_tick(ticks: Sequence[Tick], before: Tick | None, now: datetime) -> Tick | None:
+    # One that was made up for may be older than what was the last; a clock that was ahead
+    # may have left one that is yet to come.
+    if not ticks or (before is not None and ticks[-1].at < (before.last or before.at) <= now):
+        return before
+    return ticks[-1]
 
 
-def _why_missed(run: Missed, standing: Standing, now: datetime, presence: Presence) -> str:
-    why = _absence(run, standing, now, presence)
-    if run.capped:
-        why += f"; {run.capped} of them were left out because too many would fire at once"
-    return why
-
-
-def _absence(run: Missed, standing: Standing, now: datetime, presence: Presence) -> str:
-    up = presence.up_since
-    if up is not None and run.first < up:
-        down = presence.alive or standing.handled
-        if down is None or not down < up:
-            return "no daemon ran"
-        return f"no daemon ran for {human_duration(round((up - down).total_seconds()))}"
-    if not presence.trusted:
-        return "the clock had stepped past it, and is not trusted yet"
-    length = human_duration(round((now - run.first).total_seconds()))
-    return f"the daemon came to it {length} too late: it was held up, or the machine slept"
+def _last_run(ticks: Sequence[Tick], before: datetime | None, now: datetime) -> datetime | None:
+    last = max((one.at for one in ticks if one.job_id is not None), default=None)
+    if last is None or (before is not None and last < before <= now):
+        return before
+    return last
 
 
 def trigger(tx: Transaction, schedule: Schedule, now: datetime) -> AnyJob:

@@ -9,21 +9,26 @@ from typing import Any
 from litestar import Response, delete, get, post
 from litestar.params import FromPath, RawBody
 
+from jobctl.core.data import show
+from jobctl.core.filters import Filter, with_name, with_status
 from jobctl.core.intake import OPTIONS, parse_time
 from jobctl.core.shell import kept
 from jobctl.core.units import seconds
-from jobctl.errors import InvalidJob
+from jobctl.errors import Conflict, InvalidJob, NotFound
+from jobctl.services.explaining.answer import Explanation
+from jobctl.services.looking import parsed
 from jobctl.services.queue import QueueService
 from jobctl.web import asked, records
 from jobctl.web.asked import AnyRequest
 from jobctl.web.backend import Services
 from jobctl.web.docs import NO_JOB, WRONG_STATUS, doc
 from jobctl.web.problems import Refused
-from jobctl.web.selection import parse, select
 
 ROOT = "/api/admin/jobs"
 #: How many jobs a dry run shows.
 SHOWN = 10
+#: How many jobs are read at a time where all are meant.
+STEP = 500
 
 
 @get(
@@ -32,25 +37,35 @@ SHOWN = 10
     opt=doc("Jobs, the newest first.", records.Jobs, query=records.Page),
 )
 def list_jobs(request: AnyRequest, backend: Services) -> records.Jobs:
-    page = asked.query(request, records.Page)
-    offset = page.offset + _beyond(page.cursor)
-    status, name = page.status, page.name
-    if page.filter is not None:
-        chosen = parse(page.filter)
-        status, name = status or chosen.status, name or chosen.name
-    jobs = backend.queue.list(status=status, name=name, limit=page.limit + 1, offset=offset)
-    more = len(jobs) > page.limit
-    shown = backend.records(jobs[: page.limit])
+    asked_for = asked.query(request, records.Page)
+    page = backend.queue.page(
+        _wanted(asked_for),
+        limit=asked_for.limit,
+        offset=asked_for.offset,
+        after=_after(asked_for.cursor),
+    )
     return records.Jobs(
-        shown, page.limit, page.offset, str(offset + page.limit) if more else None
+        backend.records(page.jobs),
+        asked_for.limit,
+        asked_for.offset,
+        None if page.after is None else str(page.after),
     )
 
 
-def _beyond(cursor: str | None) -> int:
+def _wanted(page: records.Page) -> Filter:
+    wanted = parsed(page.filter)
+    if page.status is not None:
+        wanted &= with_status(page.status)
+    if page.name is not None:
+        wanted &= with_name(page.name)
+    return wanted
+
+
+def _after(cursor: str | None) -> int | None:
     if cursor is None:
-        return 0
-    if not cursor.isascii() or not cursor.isdigit() or len(cursor) > 12:
-        raise InvalidJob("cursor is refused: give `next` of the page before")
+        return None
+    if not cursor.isascii() or not cursor.isdigit() or len(cursor) > 18:
+        raise InvalidJob(f"cursor {show(cursor)} is refused: give `next` of the page before")
     return int(cursor)
 
 
@@ -163,20 +178,26 @@ def _cutoff(wanted: records.Cleanup, now: datetime) -> datetime | None:
 )
 def bulk(body: RawBody, backend: Services) -> records.Done | records.Matched:
     wanted = asked.body(body, records.Bulk)
-    selection = parse(wanted.filter)
-    jobs = list(select(backend.queue, selection))
+    chosen, queue = parsed(wanted.filter), backend.queue
+    if not chosen.terms:
+        raise InvalidJob("the filter is empty: say which jobs, such as status:failed")
     if wanted.dry_run:
-        return records.Matched(len(jobs), backend.records(jobs[:SHOWN]))
-    changed = 0
-    for job in jobs:
-        changed += _done(backend.queue, wanted.action, job.id)
-    return records.Done(len(jobs), changed, len(jobs) - changed)
+        first = queue.page(chosen, limit=SHOWN).jobs
+        return records.Matched(queue.stats(chosen).total, backend.records(first))
+    changed = refused = 0
+    after: int | None = None
+    while True:
+        page = queue.page(chosen, limit=STEP, after=after)
+        for job in page.jobs:
+            done = _done(queue, wanted.action, job.id)
+            changed, refused = changed + done, refused + (not done)
+        after = page.after
+        if after is None:
+            return records.Done(changed + refused, changed, refused)
 
 
 def _done(queue: QueueService, action: str, job_id: str) -> bool:
     """Do it to one job, and return whether its status allowed that."""
-    from jobctl.errors import Conflict, NotFound
-
     try:
         getattr(queue, action)(job_id)
     except (Conflict, NotFound):
@@ -234,6 +255,16 @@ def cancel_job(job_id: FromPath[str], backend: Services) -> dict[str, Any]:
     return backend.record(backend.queue.cancel(job_id))
 
 
+@get(
+    f"{ROOT}/{{job_id:str}}/explain",
+    sync_to_thread=True,
+    opt=doc("Why a job does not run, and what helps.", Explanation, errors=NO_JOB),
+)
+def explain_job(job_id: FromPath[str], backend: Services) -> Explanation:
+    return backend.queue.explain(job_id)
+
+
 ROUTES = [
     list_jobs, add_job, stats, cleanup, bulk, show_job, delete_job, retry_job, cancel_job,
+    explain_job,
 ]  # fmt: skip

@@ -15,9 +15,10 @@ from jobctl.core.job import Status
 from jobctl.errors import InvalidJob
 from jobctl.services.health import due_since
 from jobctl.services.pausing import Pause
+from jobctl.services.telling import read_told
 from jobctl.web import asked
 from jobctl.web.asked import AnyRequest
-from jobctl.web.backend import Services
+from jobctl.web.backend import Backend, Services
 from jobctl.web.docs import doc
 from jobctl.web.plots import RANGES, Plot
 from jobctl.web.records import Counts, JobRecord
@@ -29,11 +30,14 @@ PATIENCE = 0.5
 
 
 class Daemon(msgspec.Struct):
-    """The daemon: null if there is none. `moving` says whether its loop answers."""
+    """The daemon. `moving` says whether its loop answers, the rest is what it tells of
+    itself: what it is at, how many jobs it runs at once, and its troubles."""
 
     pid: int
     moving: bool
-    concurrency: int
+    state: str | None
+    concurrency: int | None
+    troubles: dict[str, str]
 
 
 class Oldest(msgspec.Struct):
@@ -76,19 +80,28 @@ class Handlers(msgspec.Struct):
 )
 def overview(backend: Services) -> Overview:
     now = backend.clock.now()
-    pulse = backend.store.pulse(PATIENCE)
     oldest = backend.store.oldest_due(now)
-    concurrency = backend.config.run.concurrency
     return Overview(
         at=now,
         store=backend.config.store,
         version=__version__,
         counts=Counts(**backend.queue.stats().as_dict()),
-        daemon=None if pulse.pid is None else Daemon(pulse.pid, pulse.moving, concurrency),
+        daemon=_daemon(backend),
         oldest=None if oldest is None else Oldest(oldest.id, oldest.name, due_since(oldest)),
         paused=backend.queue.paused(),
         running=backend.records(backend.queue.list(status=Status.RUNNING, limit=RUNNING)),
     )
+
+
+def _daemon(backend: Backend) -> Daemon | None:
+    pulse = backend.store.pulse(PATIENCE)
+    if pulse.pid is None:
+        return None
+    told = read_told(backend.store.files)
+    if told is None or told.pid != pulse.pid:
+        return Daemon(pulse.pid, pulse.moving, None, None, {})
+    troubles = {str(kind): message for kind, message in told.troubles.items()}
+    return Daemon(pulse.pid, pulse.moving, str(told.state), told.rules.concurrency, troubles)
 
 
 @get(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, get_type_hints
 import msgspec
 from msgspec import Meta
 
-from jobctl.core.job import RECORD_FIELDS, Job, Status
+from jobctl.core.job import RECORD_FIELDS, Job
 from jobctl.core.options import MAX_RETRIES
 from jobctl.core.schedule import Planned, Schedule
 from jobctl.core.standing import Tick
@@ -31,9 +31,9 @@ _NAME = {"pattern": "^[A-Za-z0-9][A-Za-z0-9._:@-]{0,127}$"}
 _JOB_ID = {"pattern": "^[A-Za-z0-9][A-Za-z0-9._:@-]{0,127}$"}
 _TIME = {"format": "date-time"}
 
-# What the services say of a wrong word is better than what a type could.
-_STATUS = {"enum": [status.value for status in Status]}
-StatusName = Annotated[str, Meta(extra_json_schema=_STATUS)]
+StatusNames = Annotated[
+    str, Meta(description="A status, or several with commas.", examples=["failed"])
+]
 Name = Annotated[str, Meta(extra_json_schema=_NAME)]
 Duration = Annotated[
     float | str, Meta(description="Seconds, or 90s, 5m, 2h30m, 7d.", examples=["5m", 30])
@@ -51,8 +51,10 @@ FilterText = Annotated[
 class Page(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     """Which jobs, and how many of them, the newest first."""
 
-    status: StatusName | None = None
-    name: Annotated[str, Meta(description="Jobs of this name.")] | None = None
+    status: StatusNames | None = None
+    name: (
+        Annotated[str, Meta(description="Jobs of this name; * stands for any text.")] | None
+    ) = None
     filter: FilterText | None = None
     limit: Annotated[int, Meta(ge=1, le=PAGE)] = 50
     offset: Annotated[int, Meta(ge=0, le=2**31, description="Leave out so many.")] = 0

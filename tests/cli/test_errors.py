@@ -32,7 +32,9 @@ USAGE = [
     (["run", "--concurrency", "0"],
      "invalid value for '--concurrency': 0 is too small: use 1 or more\nSee jobctl run --help"),
     (["list", "--status", "faild"], "status 'faild' is unknown: did you mean failed?"),
-    (["list", "extra"], "'extra' is one argument too many: see jobctl list --help"),
+    (["list", "extra"],
+     "filter: 'extra' is no term such as status:failed; quote a value that has spaces\n"
+     "  extra\n  ^"),
     (["list", "-q", "--json"], "--json, --jsonl and -q exclude each other: give one"),
     (["stats", "\x1b[31m"],
      "got unexpected extra argument(s) (\\x1b[31m)\nSee jobctl stats --help"),

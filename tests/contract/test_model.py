@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from jobctl.core import job as transitions
+from jobctl.core.filters import Filter
 from jobctl.core.job import FINISHED, Ending, Job, Options, Outcome, Status
 from jobctl.core.note import EVERYTHING, TOPICS, Note
 from jobctl.core.store import Gate, Store, Transaction, Verdict
@@ -34,9 +35,19 @@ new_jobs = st.builds(
     run_at=st.sampled_from([None, None, 20, 40, 60]).map(lambda s: after(s) if s else None),
     created_at=st.integers(0, 9).map(after),
     concurrency_key=st.sampled_from([None, "k"]),
+    tags=st.sampled_from([(), (), ("t",), ("t", "u"), ("u",)]),
     after=st.sampled_from([(), (), ("a1",), ("a1", "b2"), ("c4",)]),
     shell=st.sampled_from([None, {"argv": ["true"]}]),
 )
+#: Each leads to its jobs in another way.
+FILTERS = [
+    Filter.parse(text)
+    for text in (
+        "tag:t", "tag:t,u status!=failed", "tag!=t", "name:x status:pending,failed", "id:a*",
+        "status:scheduled,retrying", "started<30 attempts>0", "age>15 data~1.5", "finished:*",
+        "priority>0 run_at:*", "created<9 key:k",
+    )
+]  # fmt: skip
 few_jobs = st.lists(new_jobs, max_size=3)
 
 
@@ -196,9 +207,14 @@ class StoreMachine(RuleBasedStateMachine):
             assert store.stats() == self.model.stats()
             assert store.find("a") == self.model.find("a")
             pages: list[dict[str, Any]] = [{}, {"name": "x"}, {"status": Status.PENDING}]
-            for wanted in (*pages, {"offset": 2, "limit": 3}):
-                found, right = store.list(**wanted), self.model.list(**wanted)
+            for page in (*pages, {"offset": 2, "limit": 3}):
+                found, right = store.list(**page), self.model.list(**page)
                 assert [bare(job) for job in found] == [bare(job) for job in right]
+            for wanted in FILTERS:
+                now = after(self.time)
+                chosen = [s.select(wanted, now).jobs for s in (store, self.model)]
+                assert ids(chosen[0]) == ids(chosen[1])
+                assert store.tally(wanted, now) == self.model.tally(wanted, now)
             for status in FINISHED:
                 ended = store.finished(status, after(self.time))
                 assert ids(ended) == ids(self.model.finished(status, after(self.time)))

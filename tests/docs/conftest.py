@@ -1,27 +1,24 @@
 from __future__ import annotations
 
 import os
-import sys
 from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[2]
+from tests.docs import tour
+
+ROOT = tour.README.parent
+#: Where configuration and jobs would be looked for, beside HOME.
+ELSEWHERE = ("XDG_CONFIG_HOME", "XDG_DATA_HOME")
 
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty folder, in an environment where `jobctl` is this one."""
-    commands, work = tmp_path / "bin", tmp_path / "work"
-    commands.mkdir()
+    work = tmp_path / "work"
     work.mkdir()
-    for name, arguments in (("jobctl", "-m jobctl "), ("python", "")):
-        command = commands / name
-        command.write_text(f'#!/bin/sh\nexec "{sys.executable}" {arguments}"$@"\n')
-        command.chmod(0o755)
-    monkeypatch.setenv("PATH", f"{commands}{os.pathsep}{os.environ['PATH']}")
-    monkeypatch.setenv("PYTHONPATH", str(ROOT))
-    monkeypatch.setenv("HOME", str(work))
-    for name in ("JOBCTL_STORE", "JOBCTL_CONFIG", "XDG_CONFIG_HOME", "XDG_DATA_HOME"):
+    for name in (*ELSEWHERE, *(key for key in os.environ if key.startswith("JOBCTL_"))):
         monkeypatch.delenv(name, raising=False)
+    for name, value in tour.settings(work, tmp_path / "bin").items():
+        monkeypatch.setenv(name, value)
     return work

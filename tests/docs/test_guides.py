@@ -21,11 +21,14 @@ GUIDES = {
         "the configuration is fine",
     ],
     "docs/troubleshooting.md": [
+        "- It is delayed until ",
+        '"code": "no-daemon"',
         "no handler is called 'helo'; there are: hello",
         "max_rss",
         "the configuration is fine",
     ],
     "docs/schedules.md": ["02:30", "no tick has come yet", "nightly"],
+    "docs/filters.md": ["scheduled in", "did you mean status?\n  status:failed stauts:dead\n"],
     "docs/api-table.md": ["to ann@example.com, attempt 1", "3 wait", "'completed': 1"],
 }
 _BLOCK = re.compile(r"^( *)```(sh|python)\n(.*?)^ *```$", re.MULTILINE | re.DOTALL)

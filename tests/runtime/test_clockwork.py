@@ -395,3 +395,27 @@ def test_a_clock_that_jumps_days_ahead_makes_no_burst(works: Works) -> None:
     notes = [note for note in works.store.notes(TICK) if note.value["outcome"] == "missed"]
     assert [note.value["count"] for note in notes] == [71]
     assert isinstance(notes[0], Note)
+
+
+def test_what_the_jump_left_out_is_made_up_for_when_the_clock_is_believed(works: Works) -> None:
+    daily = declare(
+        "d",
+        {
+            "cron": "0 0 * * *",
+            "job": "j",
+            "overlap": "allow",
+            "catch_up": "all",
+            "catch_up_window": 9 * 24 * HOUR,
+        },
+        timezone="UTC",
+    )
+    works.use(daily)
+    works.clock.time += timedelta(days=3)
+    works.run()
+    works.pass_time(20 * HOUR)
+    assert [job.id for job in works.store.list()] == ["d@2026-11-28T00:00:00Z"]
+    works.clock.advance(5 * HOUR)
+    works.run()
+    days = [f"d@2026-11-{day}T00:00:00Z" for day in (25, 26, 27, 28)]
+    assert sorted(job.id for job in works.store.list()) == days
+    assert "agreed with itself for a day" in works.said.getvalue()

@@ -227,13 +227,13 @@ def ended(outcome: Outcome, status: Status, message: str = "boom", **fields: Any
         (
             ended(Outcome.TIMEOUT, Status.FAILED),
             "work id1 timed out: ValueError: boom; it is dead after 2 attempts: "
-            "jobctl show id1",
+            "jobctl explain id1",
         ),
         (ended(Outcome.RELEASED, Status.PENDING), ""),
         (
             ended(Outcome.ERROR, Status.FAILED, EVIL),
             "work id1 failed: ValueError: \\x1b[2J\\u202e\\x0a12:00:00 forged; it is dead "
-            "after 2 attempts: jobctl show id1",
+            "after 2 attempts: jobctl explain id1",
         ),
     ],
 )

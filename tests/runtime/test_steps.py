@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 
 from jobctl.core.job import Options, Outcome
-from jobctl.core.limits import Limit, Limits
+from jobctl.core.limits import Limit, Limits, by_name
 from jobctl.core.store import Verdict
-from jobctl.runtime import judge, throttle
+from jobctl.runtime import judge
 from jobctl.runtime.channel import Exited
 from jobctl.runtime.deadlines import IDLE, idle_left, kill_due
 from jobctl.runtime.log import Log
@@ -119,7 +119,7 @@ TABLES: dict[str, dict[str, Any]] = {
 
 
 def test_limits_of_the_configuration() -> None:
-    assert throttle.by_name(TABLES) == {
+    assert by_name(TABLES) == {
         "mail": Limit(rate=(1, 10.0)),
         "report": Limit(concurrency=2),
     }

@@ -352,6 +352,131 @@ def test_days_that_a_clock_jumped_over_are_one_record(bench: Bench) -> None:
     assert bench.jobs() == ["s@2026-12-04T13:00:00Z"]
 
 
+def believe(bench: Bench) -> None:
+    """Have the clock trusted again."""
+    bench.trusted = True
+    bench.ticker.look_again()
+    bench.run()
+
+
+def test_what_a_jump_left_out_is_made_up_for_once_the_clock_is_trusted(bench: Bench) -> None:
+    bench.start(hourly(every=DAY, catch_up="all", catch_up_window=3 * DAY, overlap="allow"))
+    bench.clock.time += timedelta(days=5)
+    bench.trusted = False
+    bench.run()
+    assert bench.ticks() == [
+        "25 00:00 missed x5 (the clock had stepped past it, and is not trusted yet)"
+    ]
+    bench.pass_time(DAY)
+    assert bench.jobs() == ["s@2026-11-30T00:00:00Z"]
+    believe(bench)
+    # The window reaches back three days from now: those before stay missed.
+    assert bench.ticks() == [
+        "25 00:00 missed x3 (the clock had stepped past it, and is not trusted yet)",
+        "28 00:00 late (by 2d12h)",
+        "29 00:00 late (by 1d12h)",
+        "30 00:00 fired",
+    ]
+    assert len(bench.jobs()) == 3
+    standing = bench.standing()
+    assert (standing.run_count, standing.owed) == (3, ())
+    assert standing.last_run == after(5.5 * DAY)
+    assert standing.last_tick is not None
+    assert standing.last_tick.outcome == "fired"
+    believe(bench)
+    assert len(bench.jobs()) == 3
+
+
+def test_all_that_was_put_off_may_fire(bench: Bench) -> None:
+    bench.start(hourly(every=DAY, catch_up="all", catch_up_window=9 * DAY, overlap="allow"))
+    bench.clock.time += timedelta(days=2)
+    bench.trusted = False
+    bench.run()
+    believe(bench)
+    assert bench.ticks() == ["25 00:00 late (by 1d12h)", "26 00:00 late (by 12h)"]
+
+
+@pytest.mark.parametrize(
+    ("catch_up", "later", "fired"),
+    [("none", 0, 0), ("latest", 0, 1), ("latest", DAY, 1), ("all", 0, 5), ("all", DAY, 6)],
+)
+def test_put_off_ticks_follow_catch_up(
+    bench: Bench, catch_up: str, later: int, fired: int
+) -> None:
+    bench.start(hourly(every=DAY, catch_up=catch_up, catch_up_window=30 * DAY, overlap="allow"))
+    bench.clock.time += timedelta(days=5)
+    bench.trusted = False
+    bench.run()
+    bench.pass_time(later)
+    believe(bench)
+    # "latest" has had a run since; with none between, it is the newest that was put off.
+    assert len(bench.jobs()) == fired + (later > 0 and catch_up == "none")
+    if catch_up == "latest":
+        last = after(4.5 * DAY + (DAY if later else 0))
+        assert bench.standing().last_run == last
+
+
+def test_runs_that_were_put_off_one_after_the_other(bench: Bench) -> None:
+    bench.start(hourly(every=DAY, catch_up="all", catch_up_window=30 * DAY, overlap="allow"))
+    bench.trusted = False
+    bench.clock.time += timedelta(days=2)
+    bench.run()
+    bench.pass_time(DAY)
+    bench.clock.advance(2 * DAY)
+    bench.start()  # nobody was there, and the clock is still in doubt
+    assert [line.split()[2:4] for line in bench.ticks()] == [
+        ["missed", "x2"],
+        ["fired"],
+        ["missed", "x2"],
+    ]
+    believe(bench)
+    assert [line.split()[2] for line in bench.ticks()] == ["late"] * 2 + ["fired"] + [
+        "late"
+    ] * 2
+
+
+def test_never_more_than_a_burst_is_made_up_for(bench: Bench) -> None:
+    bench.start(hourly(catch_up="all", catch_up_window=30 * DAY, overlap="allow"))
+    bench.clock.time += timedelta(days=10, minutes=30)
+    bench.trusted = False
+    bench.run()
+    believe(bench)
+    assert len(bench.jobs()) == 100
+    assert bench.ticks()[0].startswith("24 13:00 missed x140")
+    assert "140 ticks were left out" in bench.said.getvalue()
+
+
+@pytest.mark.parametrize("change", ["timing", "off"])
+def test_an_edited_schedule_owes_nothing_of_what_was_put_off(bench: Bench, change: str) -> None:
+    fields: dict[str, Any] = {"catch_up": "all", "catch_up_window": 30 * DAY}
+    bench.start(hourly(**fields))
+    bench.clock.time += timedelta(days=1, minutes=30)
+    bench.trusted = False
+    bench.run()
+    if change == "off":
+        bench.use(hourly(**fields, enabled=False))
+        believe(bench)
+        assert bench.jobs() == []
+        bench.use(hourly(**fields))
+    else:
+        bench.use(hourly(**{**fields, "every": 7200}))
+    believe(bench)
+    assert bench.jobs() == []
+    assert bench.standing().owed == ()
+
+
+def test_a_jump_that_is_taken_back_is_not_made_up_for(bench: Bench) -> None:
+    bench.start(hourly(catch_up="all", catch_up_window=30 * DAY, overlap="allow"))
+    bench.clock.time += timedelta(days=9, minutes=30)
+    bench.trusted = False
+    bench.run()
+    bench.clock.time -= timedelta(days=9, minutes=30)
+    bench.ticker.look_again()
+    bench.pass_time(3600)
+    believe(bench)
+    assert bench.jobs() == ["s@2026-11-24T13:00:00Z"]
+
+
 def test_a_clock_that_is_trusted_is_caught_up_with(bench: Bench) -> None:
     bench.start(hourly(catch_up="latest"))
     bench.clock.time += timedelta(days=10, minutes=30)

@@ -12,7 +12,8 @@ import pytest
 from jobctl.core.job import Outcome, Status
 from jobctl.core.store import AnyJob
 from jobctl.errors import InvalidJob, NotFound
-from jobctl.services.queue import SHOWN, QueueService
+from jobctl.services.looking import SHOWN
+from jobctl.services.queue import QueueService
 from jobctl.stores.memory import MemoryStore, MemoryTransaction
 from tests.helpers import NOON, FakeClock, after, claim, end, ids, make_job, put, there
 

@@ -155,6 +155,9 @@ def test_list(site: Site) -> None:
     assert ids(name="nobody") == []
     assert ids(filter="status:running") == ["j0"]
     assert ids(filter="name:odd status:pending") == ["j5", "j3", "j1"]
+    assert ids(filter="name:e* status:running,failed") == ["j0"]
+    assert ids(filter="id:j1,j3", name="odd", status="pending") == ["j3", "j1"]
+    assert ids(name="o*", status="pending,running", limit=1) == ["j5"]
 
 
 def test_the_cursor_leads_through_all(site: Site) -> None:
@@ -162,21 +165,22 @@ def test_the_cursor_leads_through_all(site: Site) -> None:
     seen: list[str] = []
     cursor: str | None = None
     while True:
+        put(site.store, make_job(f"later{len(seen)}"))  # what comes in on top moves nothing
         query = {"limit": "5"} | ({"cursor": cursor} if cursor else {})
         page = site.get("/jobs", params=query).json()
         seen += [job["id"] for job in page["jobs"]]
         cursor = page["next"]
         if cursor is None:
             break
-    assert seen == [f"j{n:02}" for n in range(22, -1, -1)]
+    assert seen == ["later0"] + [f"j{n:02}" for n in range(22, -1, -1)]
 
 
 @pytest.mark.parametrize(
     "query",
     [
         "limit=0", "limit=1001", "limit=x", "limit=", "offset=-1",
-        "offset=99999999999999999999", "status=dead", "status=", "filter=", "filter=x:1",
-        "cursor=x", "cursor=-1", "cursor=99999999999999", "stauts=failed",
+        "offset=99999999999999999999", "status=deade", "status=", "filter=x:1", "filter=status:",
+        "cursor=x", "cursor=-1", "cursor=9999999999999999999", "stauts=failed",
         "status=failed&status=pending",
     ],
 )  # fmt: skip
@@ -288,6 +292,15 @@ def test_a_cleanup_that_does_not_fit_deletes_nothing(site: Site, body: Any) -> N
     assert len(site.store.list()) == 1
 
 
+def test_why_a_job_does_not_run(site: Site) -> None:
+    put(site.store, make_job("waits"))
+    found = site.get("/jobs/waits/explain").json()
+    assert (found["id"], found["status"]) == ("waits", "pending")
+    assert "No daemon runs" in found["reasons"][0]["message"]
+    assert found["next"][0]["command"].startswith("jobctl run")
+    assert site.get("/jobs/nobody/explain").status_code == 404
+
+
 def test_bulk(site: Site) -> None:
     for n in range(3):
         finished(site, f"f{n}", Outcome.ERROR)
@@ -303,6 +316,8 @@ def test_bulk(site: Site) -> None:
     assert site.store.stats().pending == 4
     mixed = site.post("/jobs/bulk", {"action": "cancel", "filter": "id:f0,good,nobody"}).json()
     assert mixed == {"matched": 2, "changed": 1, "refused": 1}
+    old = site.post("/jobs/bulk", {"action": "cancel", "filter": "age>1h name:wor*"}).json()
+    assert old == {"matched": 5, "changed": 3, "refused": 2}
     site.post("/jobs/bulk", {"action": "delete", "filter": "name:work"})
     assert site.store.stats().total == 0
 

@@ -247,7 +247,7 @@ def test_a_store_that_cannot_be_used_is_503(
     site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     put(site.store, make_job("a"))
-    for name in ("get", "list", "stats", "transaction", "oldest_due", "notes"):
+    for name in ("get", "select", "stats", "transaction", "oldest_due", "notes"):
         monkeypatch.setattr(site.store, name, refuse)
     answers = [
         site.get("/jobs"),

@@ -9,6 +9,8 @@ import typer
 from jobctl.cli import adding
 from jobctl.cli.options import Json, session
 
+EXAMPLE = "jobctl add hello name=you --delay 10m --tag greeting"
+
 _Text = str | None
 
 
@@ -33,7 +35,7 @@ def command(
     timeout: Annotated[
         _Text, typer.Option(metavar="DURATION", help="For each run: 30s.")
     ] = None,
-    tag: Annotated[list[str] | None, typer.Option(help="Repeatable.")] = None,
+    tag: Annotated[list[str] | None, typer.Option(metavar="TAG", help="Repeatable.")] = None,
     backoff: Annotated[
         _Text, typer.Option(metavar="DELAYS|JSON", help='1s,1m,1h or {"base": "1s"}.')
     ] = None,
@@ -41,7 +43,9 @@ def command(
         list[str] | None,
         typer.Option(metavar="ID[,ID]", help="Run when these have completed."),
     ] = None,
-    concurrency_key: Annotated[_Text, typer.Option(help="Jobs that share a limit.")] = None,
+    concurrency_key: Annotated[
+        _Text, typer.Option(metavar="KEY", help="Jobs that share a limit.")
+    ] = None,
     wait: Annotated[bool, typer.Option("--wait", help="Wait until it has ended.")] = False,
     wait_timeout: Annotated[
         _Text, typer.Option(metavar="DURATION", help="Wait at most: 5m. Exit code 124.")

@@ -12,6 +12,8 @@ from jobctl.cli.options import DryRun, Ids, Json, session
 from jobctl.clock import SystemClock
 from jobctl.core import job as transitions
 
+EXAMPLE = "jobctl cancel report-8"
+
 
 def command(
     ctx: typer.Context,

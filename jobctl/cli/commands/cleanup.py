@@ -16,6 +16,8 @@ from jobctl.core.intake import parse_time
 from jobctl.core.units import seconds
 from jobctl.errors import InvalidJob
 
+EXAMPLE = "jobctl cleanup --older-than 7d --dry-run"
+
 
 def command(
     ctx: typer.Context,
@@ -29,8 +31,9 @@ def command(
     yes: Yes = False,
     json: Json = False,
 ) -> None:
-    """Delete jobs that finished long ago: completed, failed and cancelled ones.
+    """Delete jobs that finished long ago.
 
+    These are completed, failed and cancelled ones.
     Without an option the [retention] of jobs.toml decides.
     """
     here = session(ctx)

@@ -6,7 +6,7 @@ import typer
 
 from jobctl.cli import render
 from jobctl.cli.options import Json, session
-from jobctl.cli.quick import QuickCommand, QuickGroup
+from jobctl.cli.quick import QuickCommand, QuickGroup, example
 
 app = typer.Typer(
     cls=QuickGroup, rich_markup_mode=None, add_completion=False, invoke_without_command=True
@@ -23,7 +23,7 @@ def config(ctx: typer.Context) -> None:
         raise typer.Exit(2)
 
 
-@app.command(cls=QuickCommand)
+@app.command(cls=QuickCommand, epilog=example("jobctl config check"))
 def check(ctx: typer.Context, json: Json = False) -> int:
     """Say all that is wrong with jobs.toml and the handlers it names; exit code 2."""
     from jobctl import bootstrap

@@ -14,6 +14,8 @@ from jobctl.errors import ConfigError
 if TYPE_CHECKING:
     from jobctl.config import Config
 
+EXAMPLE = "jobctl dashboard --url"
+
 
 def command(
     ctx: typer.Context,

@@ -10,11 +10,13 @@ from jobctl.cli import render, targets
 from jobctl.cli.options import DryRun, Ids, Json, Yes, session
 from jobctl.core import job as transitions
 
+EXAMPLE = "jobctl delete report-9"
+
 
 def command(
     ctx: typer.Context, ids: Ids, dry_run: DryRun = False, yes: Yes = False, json: Json = False
 ) -> int:
-    """Delete jobs that are not running. Jobs given by id are deleted without asking."""
+    """Delete jobs that are not running."""
     here = session(ctx)
 
     def act(job: Any) -> Any:

@@ -9,6 +9,8 @@ import typer
 from jobctl.cli import render
 from jobctl.cli.options import Json, session
 
+EXAMPLE = "jobctl health --json"
+
 SICK = 1
 
 
@@ -19,10 +21,10 @@ def command(
     ] = "1h",
     json: Json = False,
 ) -> int:
-    """Say whether the daemon runs and moves, the disk can be written, and jobs get their turn.
+    """Say whether all is well: daemon, disk, jobs, schedules.
 
-    The exit code is 0 if all is well, and 1 if anything is not: a schedule without a success
-    within its expect_within, too.
+    The daemon must run and move, the disk be writable, jobs get their turn, and schedules
+    succeed within their expect_within. The exit code is 1 if anything is wrong.
     """
     from jobctl import bootstrap, scheduling
 

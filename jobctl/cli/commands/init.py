@@ -10,6 +10,8 @@ import typer
 from jobctl.cli import render
 from jobctl.errors import Conflict
 
+EXAMPLE = "jobctl init my-project"
+
 CONFIG = """\
 # jobctl's configuration. `jobctl config check` says what is wrong with it.
 # The jobs are kept in .jobctl/ beside this file.

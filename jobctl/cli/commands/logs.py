@@ -10,6 +10,8 @@ from jobctl.cli import render, targets
 from jobctl.cli.options import Json, session
 from jobctl.errors import StoreError
 
+EXAMPLE = "jobctl logs welcome-42 --tail 20"
+
 
 def command(
     ctx: typer.Context,
@@ -21,7 +23,7 @@ def command(
     ] = None,
     json: Json = False,
 ) -> None:
-    """Show what a job's handlers have printed and logged, attempt by attempt."""
+    """Show what a job has printed and logged, attempt by attempt."""
     here = session(ctx)
     targets.refuse_filters([job_id])
     job = here.queue.resolve(job_id)

@@ -10,6 +10,8 @@ from jobctl.cli import known, pauses, render
 from jobctl.cli.options import Json, session
 from jobctl.errors import InvalidJob
 
+EXAMPLE = "jobctl pause hello"
+
 
 def command(
     ctx: typer.Context,
@@ -19,9 +21,9 @@ def command(
     show: Annotated[bool, typer.Option("--list", help="Only show what rests.")] = False,
     json: Json = False,
 ) -> None:
-    """Start no more jobs of a name, or none at all, until `jobctl resume`.
+    """Start no more jobs of a name, or none at all.
 
-    What runs goes on.
+    What runs goes on. `jobctl resume` ends it.
     """
     here = session(ctx)
     if show:

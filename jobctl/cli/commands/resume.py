@@ -9,6 +9,8 @@ import typer
 from jobctl.cli import pauses, render
 from jobctl.cli.options import Json, session
 
+EXAMPLE = "jobctl resume hello"
+
 
 def command(
     ctx: typer.Context,

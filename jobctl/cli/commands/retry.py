@@ -8,6 +8,8 @@ from jobctl.cli import render, targets
 from jobctl.cli.options import DryRun, Ids, Json, session
 from jobctl.core import job as transitions
 
+EXAMPLE = "jobctl retry report-7"
+
 
 def command(ctx: typer.Context, ids: Ids, dry_run: DryRun = False, json: Json = False) -> int:
     """Make failed or cancelled jobs pending again.

@@ -11,6 +11,8 @@ from jobctl.cli.options import session
 if TYPE_CHECKING:
     from jobctl.config import Config
 
+EXAMPLE = "jobctl run --burst --concurrency 2"
+
 
 def command(
     ctx: typer.Context,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import typer
 
 from jobctl.cli import render
-from jobctl.cli.quick import QuickCommand, QuickGroup
+from jobctl.cli.quick import QuickCommand, QuickGroup, example
 from jobctl.cli.schedules import add, history, listing, next, remove, show, switch, trigger
 
 app = typer.Typer(
@@ -21,15 +21,17 @@ def schedule(ctx: typer.Context) -> None:
         raise typer.Exit(2)
 
 
-for _name, _command in (
-    ("list", listing.command),
-    ("show", show.command),
-    ("next", next.command),
-    ("add", add.command),
-    ("remove", remove.command),
-    ("enable", switch.enable),
-    ("disable", switch.disable),
-    ("trigger", trigger.command),
-    ("history", history.command),
+for _name, _command, _example in (
+    ("list", listing.command, "list"),
+    ("show", show.command, "show backup"),
+    ("next", next.command, "next backup -n 20"),
+    ("add", add.command, 'add backup "0 3 * * *" hello --timezone UTC'),
+    ("remove", remove.command, "remove backup"),
+    ("enable", switch.enable, "enable backup"),
+    ("disable", switch.disable, "disable backup"),
+    ("trigger", trigger.command, "trigger backup"),
+    ("history", history.command, "history backup -n 5"),
 ):
-    app.command(_name, cls=QuickCommand)(_command)
+    app.command(_name, cls=QuickCommand, epilog=example(f"jobctl schedule {_example}"))(
+        _command
+    )

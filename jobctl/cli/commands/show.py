@@ -10,6 +10,8 @@ from jobctl.cli import details, render, targets
 from jobctl.cli.options import Json, session
 from jobctl.clock import SystemClock
 
+EXAMPLE = "jobctl show welcome-42"
+
 
 def command(
     ctx: typer.Context,

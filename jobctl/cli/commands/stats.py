@@ -7,6 +7,8 @@ import typer
 from jobctl.cli import render
 from jobctl.cli.options import Json, session
 
+EXAMPLE = "jobctl stats --json"
+
 
 def command(ctx: typer.Context, json: Json = False) -> None:
     """Count the jobs by status."""

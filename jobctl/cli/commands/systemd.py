@@ -9,7 +9,7 @@ import typer
 
 from jobctl.cli import render
 from jobctl.cli.options import Session, session
-from jobctl.cli.quick import QuickCommand, QuickGroup
+from jobctl.cli.quick import QuickCommand, QuickGroup, example
 
 app = typer.Typer(
     cls=QuickGroup, rich_markup_mode=None, add_completion=False, invoke_without_command=True
@@ -35,7 +35,7 @@ def systemd(ctx: typer.Context) -> None:
         raise typer.Exit(2)
 
 
-@app.command("print", cls=QuickCommand)
+@app.command("print", cls=QuickCommand, epilog=example("jobctl systemd print --user"))
 def print_(
     ctx: typer.Context,
     user: User = False,
@@ -47,7 +47,7 @@ def print_(
     render.block(_unit(session(ctx), user, name, write_path, run_as))
 
 
-@app.command(cls=QuickCommand)
+@app.command(cls=QuickCommand, epilog=example("jobctl systemd install --user"))
 def install(
     ctx: typer.Context,
     user: User = False,

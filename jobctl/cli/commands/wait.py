@@ -9,6 +9,8 @@ import typer
 from jobctl.cli import render, targets, waiting
 from jobctl.cli.options import Ids, Json, session
 
+EXAMPLE = "jobctl wait welcome-42 --timeout 5m"
+
 
 def command(
     ctx: typer.Context,

@@ -46,7 +46,10 @@ def command(
     end: Annotated[_Text, typer.Option(metavar="TIME", help="No tick after.")] = None,
     json: Json = False,
 ) -> None:
-    """Add a schedule: it is written as a drop-in, jobs.d/NAME.toml, and replaces its like."""
+    """Add a schedule, in place of one of that name.
+
+    It is written as a drop-in, jobs.d/NAME.toml beside jobs.toml.
+    """
     from jobctl import scheduling
 
     here = session(ctx)

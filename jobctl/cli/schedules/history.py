@@ -19,7 +19,9 @@ def command(
     ] = 20,
     json: Json = False,
 ) -> None:
-    """Show what became of the last ticks, the newest first; a run of missed ones is one row."""
+    """Show what became of the last ticks, the newest first.
+
+    A run of missed ones is one row."""
     scheduler = session(ctx).scheduler
     found = scheduler.history(name, limit)
     if json:

@@ -14,7 +14,9 @@ from jobctl.clock import SystemClock
 
 
 def command(ctx: typer.Context, json: Json = False) -> None:
-    """List the schedules: the next and the last tick, in each one's own zone."""
+    """List the schedules, with their next and last ticks.
+
+    Times are in each one's own zone."""
     here = session(ctx)
     schedules = here.scheduler.schedules()
     if json:

@@ -24,7 +24,9 @@ def command(
     ] = None,
     json: Json = False,
 ) -> None:
-    """Show the ticks to come, and which local hours are absent or come twice."""
+    """Show the ticks to come.
+
+    Local hours that are absent or come twice are marked."""
     here = session(ctx)
     after = None
     if from_date is not None:

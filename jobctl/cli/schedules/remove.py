@@ -11,7 +11,9 @@ from jobctl.errors import JobctlError
 
 
 def command(ctx: typer.Context, names: Names) -> int:
-    """Remove schedules that were added; one that is written by hand is named with its line."""
+    """Remove schedules that were added.
+
+    One that is written by hand is named with its file and line."""
     from jobctl import scheduling
 
     here = session(ctx)

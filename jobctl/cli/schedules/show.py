@@ -12,7 +12,7 @@ _TIMES = ("start", "end", "next_run", "last_run")
 
 
 def command(ctx: typer.Context, name: Name, json: Json = False) -> None:
-    """Show a schedule: what it declares, how it stands, and where it is written."""
+    """Show what a schedule declares, how it stands, where it is."""
     here = session(ctx)
     schedule = here.scheduler.required(name)
     found = record(here, schedule)

@@ -37,8 +37,11 @@ class Entry(msgspec.Struct):
     status: Status = Status.PENDING
     priority: int = 0
     created_at: datetime | None = None
+    attempts: int = 0
     run_at: datetime | None = None
+    started_at: datetime | None = None
     finished_at: datetime | None = None
+    tags: tuple[str, ...] = ()
     concurrency_key: str | None = None
     after: tuple[str, ...] = ()
     shell: Any = None

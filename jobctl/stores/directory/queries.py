@@ -5,17 +5,15 @@ Left to itself SQLite's planner once sorted a million rows for a claim of ten.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Any
-
 from jobctl.core.job import Status
 from jobctl.core.note import EVERYTHING
-from jobctl.stores.directory.notes import Notes
 from jobctl.stores.directory.rows import NUMBER, STATUSES, Row
 from jobctl.stores.directory.segments import Place
+from jobctl.stores.directory.selections import Selections
+from jobctl.stores.directory.turns import Turns
 
 
-class Queries(Notes):
+class Queries(Turns, Selections):
     """The questions, for a connection that answers them."""
 
     def stopping(self) -> list[str]:
@@ -51,15 +49,6 @@ class Queries(Notes):
             "SELECT id, seq, segment, offset, length FROM jobs WHERE seq=?", (min(found)[1],)
         ).fetchone()
         return Row(row[0], row[1], Place(*row[2:]))
-
-    def next_lane(self, name: str, key: str) -> tuple[str, str] | None:
-        """Return the first lane with ready jobs that comes after this one."""
-        row = self.execute(
-            "SELECT name, key FROM jobs INDEXED BY best "
-            "WHERE ready=1 AND (name, key) > (?, ?) ORDER BY name, key LIMIT 1",
-            (name, key),
-        ).fetchone()
-        return (row[0], row[1]) if row else None
 
     def best(
         self, name: str, key: str, after: tuple[int, int, int], limit: int
@@ -98,37 +87,6 @@ class Queries(Notes):
             (prefix, prefix + "\x7f", limit),
         )
         return [row[0] for row in rows]
-
-    def newest(
-        self, status: Status | None, name: str | None, limit: int, offset: int
-    ) -> list[Row]:
-        """Return jobs, the newest first."""
-        what = "SELECT id, seq, segment, offset, length FROM jobs"
-        if name is not None:
-            wanted = STATUSES if status is None else (status,)
-            rows: Iterable[Any] = sorted(
-                (
-                    row
-                    for one in wanted
-                    for row in self.execute(
-                        f"{what} INDEXED BY by_name WHERE name=? AND status=? "
-                        "ORDER BY seq DESC LIMIT ?",
-                        (name, NUMBER[one], limit + offset),
-                    )
-                ),
-                key=lambda row: -row[1],
-            )[offset : offset + limit]
-        elif status is not None:
-            rows = self.execute(
-                f"{what} INDEXED BY by_status WHERE status=? "
-                "ORDER BY seq DESC LIMIT ? OFFSET ?",
-                (NUMBER[status], limit, offset),
-            )
-        else:
-            rows = self.execute(
-                f"{what} NOT INDEXED ORDER BY seq DESC LIMIT ? OFFSET ?", (limit, offset)
-            )
-        return [Row(row[0], row[1], Place(*row[2:])) for row in rows]
 
     def finished(self, status: Status, before: int, limit: int) -> list[Row]:
         """Return jobs that ended with `status` before a time, the oldest first."""

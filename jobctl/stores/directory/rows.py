@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
@@ -13,6 +14,8 @@ STATUSES = tuple(Status)
 NUMBER = {status: number for number, status in enumerate(STATUSES)}
 #: What `ready` is of a pending job that waits for others.
 BLOCKED = 4
+#: Before, between and after the tags of a job; none of them can contain it.
+BETWEEN = "\x1f"
 #: With it begins the key of a lane of shell jobs; no concurrency key of a user's can.
 SHELL = "\x01"
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -39,6 +42,7 @@ class Old(NamedTuple):
     name: str
     key: str
     rank: int
+    labels: str | None
 
 
 class Row(NamedTuple):
@@ -65,8 +69,18 @@ def lane_key(entry: Any) -> str:
     return key if entry.shell is None else f"{SHELL}{key}"
 
 
+def labels(tags: Sequence[str]) -> str | None:
+    """Return the tags of a job as one text, None if it has none."""
+    return f"{BETWEEN}{BETWEEN.join(tags)}{BETWEEN}" if tags else None
+
+
+def tags_of(text: str | None) -> list[str]:
+    """Return the tags in such a text."""
+    return text[1:-1].split(BETWEEN) if text else []
+
+
 def columns(entry: Any) -> tuple[Any, ...]:
-    """Return name, key, status, ready, rank, due, since and finished of a job's line."""
+    """Return what the index knows of a job's line, from its name to its tags."""
     status = entry.status
     due = micros(entry.run_at)
     ready = 0
@@ -74,7 +88,7 @@ def columns(entry: Any) -> tuple[Any, ...]:
         ready = 2 if due else 1
     elif status is Status.RUNNING and entry.cancelling:
         ready = 3
-    finished = micros(entry.finished_at) or None
+    created = micros(entry.created_at)
     return (
         entry.name,
         lane_key(entry),
@@ -82,6 +96,10 @@ def columns(entry: Any) -> tuple[Any, ...]:
         ready,
         -entry.priority,
         due,
-        max(micros(entry.created_at), due),
-        finished,
+        max(created, due),
+        micros(entry.finished_at) or None,
+        created,
+        micros(entry.started_at) or None,
+        entry.attempts,
+        labels(entry.tags),
     )

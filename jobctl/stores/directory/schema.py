@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 #: Raised with every change of the tables: an index of another version is built anew.
-VERSION = 3
+VERSION = 4
 
 _TABLES = """
 CREATE TABLE meta(version INT, store TEXT, segment INT, offset INT, crc TEXT, length INT);
@@ -11,6 +11,7 @@ CREATE TABLE jobs(
   seq INTEGER PRIMARY KEY, id TEXT NOT NULL, rev INT NOT NULL, name TEXT NOT NULL,
   key TEXT NOT NULL, status INT NOT NULL, ready INT NOT NULL, rank INT NOT NULL,
   due INT NOT NULL, since INT NOT NULL, finished INT,
+  created INT NOT NULL, started INT, attempts INT NOT NULL, labels TEXT,
   segment INT NOT NULL, offset INT NOT NULL, length INT NOT NULL);
 CREATE UNIQUE INDEX by_id ON jobs(id);
 CREATE INDEX by_status ON jobs(status, seq);
@@ -20,6 +21,8 @@ CREATE INDEX best ON jobs(name, key, rank, due, seq) WHERE ready = 1;
 CREATE INDEX oldest ON jobs(name, since, seq, key) WHERE ready = 1;
 CREATE INDEX waiting ON jobs(due) WHERE ready = 2;
 CREATE INDEX stopping ON jobs(seq) WHERE ready = 3;
+CREATE TABLE tags(tag TEXT NOT NULL, seq INT NOT NULL,
+  PRIMARY KEY(tag, seq)) WITHOUT ROWID;
 CREATE TABLE deps(seq INT NOT NULL, dep TEXT NOT NULL,
   PRIMARY KEY(seq, dep)) WITHOUT ROWID;
 CREATE INDEX by_dep ON deps(dep, seq);

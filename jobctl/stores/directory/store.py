@@ -6,7 +6,7 @@ import os
 import sqlite3
 import threading
 import weakref
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from datetime import datetime
 from pathlib import Path
@@ -15,16 +15,17 @@ from typing import TYPE_CHECKING
 from jobctl.clock import Clock, SystemClock
 from jobctl.core.job import Status
 from jobctl.core.note import Note
-from jobctl.core.store import NESTED, AnyJob, Pulse, Stats
+from jobctl.core.store import NESTED, AnyJob, Page, Pulse, Stats
 from jobctl.errors import StoreError, StoreFull, StoreUnwritable
 from jobctl.stores.directory.journal import TICKS, Journal
 from jobctl.stores.directory.layout import open_store, probe
 from jobctl.stores.directory.locks import PATIENCE, WriteLock
 from jobctl.stores.directory.reader import Reader
-from jobctl.stores.directory.rows import micros, moment
+from jobctl.stores.directory.rows import NUMBER, micros, moment
 from jobctl.stores.directory.transaction import DirectoryTransaction
 
 if TYPE_CHECKING:
+    from jobctl.core.filters import Filter
     from jobctl.stores.directory.index import Index
     from jobctl.stores.directory.rows import Row
     from jobctl.stores.directory.seat import DirectorySeat
@@ -125,7 +126,32 @@ class DirectoryStore:
         offset: int = 0,
     ) -> _Jobs:
         """Return jobs, the newest first. One whose record cannot be read is left out."""
-        return self._reader.jobs(lambda index: index.newest(status, name, limit, offset))
+        from jobctl.core.filters import NEVER, Filter
+
+        wanted = Filter.having(status, name)
+        return self.select(wanted, NEVER, limit=limit, offset=offset).jobs
+
+    def select(
+        self,
+        wanted: Filter,
+        now: datetime,
+        *,
+        newest: bool = True,
+        limit: int = 50,
+        offset: int = 0,
+        after: int | None = None,
+    ) -> Page:
+        """Return jobs that pass a filter, the newest or the oldest first."""
+        from jobctl.stores.directory.choosing import Walk, select
+
+        walk = Walk(self._reader, wanted, now, newest=newest, after=after, offset=offset)
+        return select(walk, limit)
+
+    def tally(self, wanted: Filter, now: datetime) -> Stats:
+        """Return how many of the jobs that pass a filter have each status."""
+        from jobctl.stores.directory.choosing import tally
+
+        return tally(self._reader, wanted, now)
 
     def finished(self, status: Status, before: datetime, limit: int = 1000) -> _Jobs:
         """Return jobs of a finished status that ended before a time, the oldest first."""
@@ -153,6 +179,22 @@ class DirectoryStore:
             return [row] if row else []
 
         return next(iter(self._reader.jobs(query)), None)
+
+    def ahead(
+        self, job: AnyJob, now: datetime, limit: int, without: Collection[str] = ()
+    ) -> tuple[int, int]:
+        """Return how many due jobs are claimed before this one: of its name, and of others."""
+        order = (-job.priority, micros(job.run_at), job.seq)
+        return self._reader.ask(
+            lambda index: index.ahead(job.name, order, micros(now), limit, without)
+        )
+
+    def ended(self, status: Status, since: datetime, limit: int) -> Sequence[datetime]:
+        """Return when jobs ended with a status, since a time, the newest first."""
+        found = self._reader.ask(
+            lambda index: index.ended(NUMBER[status], micros(since), limit)
+        )
+        return [moment(at) for at in found]
 
     def notes(
         self, topic: str, prefix: str = "", *, newest: bool = False, limit: int | None = None

@@ -12,18 +12,19 @@ from jobctl.core.note import TOPICS
 from jobctl.stores.directory.queries import Queries
 from jobctl.stores.directory.rows import NUMBER, Old, Row, columns
 from jobctl.stores.directory.segments import Place
+from jobctl.stores.directory.tags import Tags
 from jobctl.stores.directory.waits import Moved, Waits
 
 _COMPLETED = NUMBER[Status.COMPLETED]
-_INSERT = "INSERT INTO jobs VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?)"
+_INSERT = "INSERT INTO jobs VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)"
 _UPDATE = (
     "UPDATE jobs SET rev=?, status=?, ready=?, due=?, since=?, finished=?, "
-    "segment=?, offset=?, length=? WHERE seq=?"
+    "created=?, started=?, attempts=?, labels=?, segment=?, offset=?, length=? WHERE seq=?"
 )
 _MOVE = "UPDATE jobs SET segment=?, offset=?, length=? WHERE seq=?"
-_OLD = "SELECT seq, rev, status, segment, length, name, key, rank FROM jobs WHERE id=?"
+_OLD = "SELECT seq, rev, status, segment, length, name, key, rank, labels FROM jobs WHERE id=?"
 _READY = (
-    "SELECT id, offset, seq, rev, status, segment, length, name, key, rank FROM jobs "
+    "SELECT id, offset, seq, rev, status, segment, length, name, key, rank, labels FROM jobs "
     "WHERE seq=? AND ready=1"
 )
 _COUNT = "INSERT INTO counters VALUES (?,?,?) ON CONFLICT DO UPDATE SET n = n + excluded.n"
@@ -45,7 +46,7 @@ class Folded(NamedTuple):
     moved: list[Moved]
 
 
-class JobTable(Queries, Waits):
+class JobTable(Queries, Tags, Waits):
     """What is known of each job, for a connection that may write."""
 
     executemany: Callable[..., sqlite3.Cursor]
@@ -129,6 +130,7 @@ class JobTable(Queries, Waits):
         over: list[int] = []  # no longer pending
         changed: list[str] = []  # who waits for it may wait no longer, or again
         deletes, inserts, updates, moves = [], [], [], []
+        tagged: list[tuple[Old | None, Any]] = []
         for job_id, new in latest.items():
             old = known[job_id]
             if old:
@@ -139,10 +141,12 @@ class JobTable(Queries, Waits):
                     deletes.append((old.seq,))
                     over.append(old.seq)
                     changed.append(job_id)
+                    if old.labels:
+                        tagged.append((old, None))
                 continue
             entry, place = new
             values = columns(entry)
-            name, key, status, ready, rank, due, since, finished = values
+            name, key, status, ready, rank, *changing = values
             counts[name, status] += 1
             live[place.segment] += place.length
             if old is None or (old.status == _COMPLETED) != (status == _COMPLETED):
@@ -155,6 +159,8 @@ class JobTable(Queries, Waits):
                     waits[entry.seq] = entry.after
                 elif old:
                     over.append(entry.seq)  # who took its place may wait for nobody
+            if entry.tags or (old and old.labels):
+                tagged.append((old, entry))
             if old and (old.seq, old.name, old.key, old.rank) != (entry.seq, name, key, rank):
                 deletes.append((old.seq,))
                 old = None
@@ -163,14 +169,14 @@ class JobTable(Queries, Waits):
             elif old.rev == entry.rev:
                 moves.append((*place, old.seq))
             else:
-                updates.append(
-                    (entry.rev, status, ready, due, since, finished, *place, old.seq)
-                )
+                updates.append((entry.rev, status, ready, *changing, *place, old.seq))
         many = self.executemany
         many("DELETE FROM jobs WHERE seq=?", deletes)
         many(_INSERT, inserts)
         many(_UPDATE, updates)
         many(_MOVE, moves)
+        if tagged:
+            self.follow_tags(tagged)
         many(_COUNT, [(*key, n) for key, n in counts.items() if n])
         many(_LIVE, [(segment, n) for segment, n in live.items() if n])
         return self.follow_waits(waits, over, changed)

@@ -8,17 +8,18 @@ import shutil
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 
+from jobctl.core.filters import NEVER, Filter
 from jobctl.core.job import Status
 from jobctl.core.note import Note
-from jobctl.core.store import NESTED, AnyJob, Pulse, Stats
+from jobctl.core.store import NESTED, AnyJob, Page, Pulse, Stats
 from jobctl.errors import StoreBusy
 from jobctl.stores.memory.seat import MemorySeat
-from jobctl.stores.memory.state import State, by_waiting, copy_job, copy_note
+from jobctl.stores.memory.state import State, by_priority, by_waiting, copy_job, copy_note
 from jobctl.stores.memory.transaction import MemoryTransaction
 
 #: Seconds between two looks at whether a wake-up was taken.
@@ -85,9 +86,31 @@ class MemoryStore:
         offset: int = 0,
     ) -> list[AnyJob]:
         """Return jobs, the newest first."""
-        jobs = self._jobs(lambda job: status in (None, job.status) and name in (None, job.name))
-        jobs.sort(key=lambda job: job.seq, reverse=True)
-        return [copy_job(job) for job in jobs[offset : offset + limit]]
+        wanted = Filter.having(status, name)
+        return self.select(wanted, NEVER, limit=limit, offset=offset).jobs
+
+    def select(
+        self,
+        wanted: Filter,
+        now: datetime,
+        *,
+        newest: bool = True,
+        limit: int = 50,
+        offset: int = 0,
+        after: int | None = None,
+    ) -> Page:
+        """Return jobs that pass a filter, the newest or the oldest first."""
+        jobs = self._jobs(wanted.predicate(now))
+        jobs.sort(key=lambda job: job.seq, reverse=newest)
+        if after is not None:
+            jobs = [job for job in jobs if (job.seq < after if newest else job.seq > after)]
+        page = jobs[offset : offset + limit]
+        more = len(jobs) > offset + limit and page
+        return Page([copy_job(job) for job in page], page[-1].seq if more else None)
+
+    def tally(self, wanted: Filter, now: datetime) -> Stats:
+        """Return how many of the jobs that pass a filter have each status."""
+        return _count(self._jobs(wanted.predicate(now)))
 
     def finished(self, status: Status, before: datetime, limit: int = 1000) -> _Jobs:
         """Return jobs of a finished status that ended before a time, the oldest first."""
@@ -101,8 +124,7 @@ class MemoryStore:
 
     def stats(self) -> Stats:
         """Return how many jobs have each status."""
-        jobs = self._jobs()
-        return Stats(**{s: sum(job.status is s for job in jobs) for s in Status})
+        return _count(self._jobs())
 
     def next_run_at(self) -> datetime | None:
         """Return when the next delayed job is due, None if none waits."""
@@ -116,6 +138,24 @@ class MemoryStore:
         """Return the pending job that has been due for longest, None if none is due."""
         job = min(self._state.due(now), key=by_waiting, default=None)
         return copy_job(job) if job else None
+
+    def ahead(
+        self, job: AnyJob, now: datetime, limit: int, without: Collection[str] = ()
+    ) -> tuple[int, int]:
+        """Return how many due jobs are claimed before this one: of its name, and of others."""
+        due = (one for one in self._state.due(now) if one.name not in without)
+        before = [one for one in due if by_priority(one) < by_priority(job)]
+        own = sum(one.name == job.name for one in before)
+        return min(own, limit), min(len(before) - own, limit)
+
+    def ended(self, status: Status, since: datetime, limit: int) -> Sequence[datetime]:
+        """Return when jobs ended with a status, since a time, the newest first."""
+        found = [
+            job.finished_at
+            for job in self._jobs(lambda job: job.status is status)
+            if job.finished_at is not None and job.finished_at >= since
+        ]
+        return sorted(found, reverse=True)[:limit]
 
     def notes(
         self, topic: str, prefix: str = "", *, newest: bool = False, limit: int | None = None
@@ -189,3 +229,7 @@ class MemoryStore:
 
     def _notes(self, chosen: Callable[[Note], bool]) -> _Notes:
         return [note for note in self._state.notes.values() if chosen(note)]
+
+
+def _count(jobs: _Jobs) -> Stats:
+    return Stats(**{status: sum(job.status is status for job in jobs) for status in Status})

@@ -9,6 +9,7 @@ export function job(go, id) {
   const path = `/jobs/${encodeURIComponent(id)}`;
   const head = h("div", { class: "head" });
   const body = h("div");
+  const reasons = h("ul", { class: "reasons", "aria-label": "Why" });
   const log = logView(path);
   let known = null;
 
@@ -39,11 +40,19 @@ export function job(go, id) {
   }
 
   async function refresh() {
-    const found = await api.json(path);
+    const [found, why] = await Promise.all([api.json(path), api.json(`${path}/explain`)]);
     const same = JSON.stringify(found) === JSON.stringify(known);
     known = found;
     if (!same) draw(found);
+    explain(why);
     await log.refresh();
+  }
+
+  /** Say why it is where it is; of a job that has completed there is nothing to say. */
+  function explain(why) {
+    const lines = [...why.reasons, ...why.about].map((one) => one.message);
+    fill(reasons, why.status === "completed" ? null : lines.map((line) => h("li", {}, clean(line))));
+    reasons.hidden = !reasons.hasChildNodes();
   }
 
   function draw(found) {
@@ -56,6 +65,7 @@ export function job(go, id) {
     const open = [...body.querySelectorAll("details[open]")].map((item) => item.dataset.key);
     fill(body,
       h("p", { class: "id" }, clean(found.id)),
+      reasons,
       found.status === "running" && progress(found.progress),
       found.error && failure(found),
       facts(found),

@@ -88,7 +88,12 @@ function said(now) {
   const daemon = now.daemon;
   if (!daemon) sign("bad", "No daemon runs, so no job does: start ", h("code", {}, "jobctl run"), ".");
   else if (!daemon.moving) sign("bad", `The daemon (process ${daemon.pid}) does not answer: it is starting, stuck or stopped.`);
-  else sign("good", `The daemon runs (process ${daemon.pid}), with ${number(now.running.length)} of ${number(daemon.concurrency)} places taken.`);
+  else {
+    const places = daemon.concurrency && `, with ${number(now.running.length)} of ${number(daemon.concurrency)} places taken`;
+    const state = daemon.state && daemon.state !== "ready" ? `is ${daemon.state}` : "runs";
+    sign("good", `The daemon ${state} (process ${daemon.pid})${places ?? ""}.`);
+  }
+  for (const trouble of Object.values(daemon?.troubles ?? {})) sign("bad", clean(trouble));
   if (now.oldest) {
     sign("", "Due for longest: ", h("a", { href: `/admin/jobs/${encodeURIComponent(now.oldest.id)}` }, clean(now.oldest.name)), ", since ", when(now.oldest.since), ".");
   } else if (now.counts.pending) sign("", "Nothing is due: what is pending waits for its time, for others, or is paused.");

@@ -1,0 +1,42 @@
+"""Filters among the arguments of a command."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from jobctl.core.filterfields import FILTER_FIELDS, WITH_PARTS
+
+if TYPE_CHECKING:
+    from jobctl.core.filters import Filter
+
+_FIELDS = "|".join(FILTER_FIELDS)
+_PARTS = "|".join(WITH_PARTS)
+# A field and an operator, or any word and an operator that no id has: a mistyped field.
+_FILTER = re.compile(
+    rf"\s*(?:(?:{_FIELDS}|(?:{_PARTS})\.[^:]*):|[A-Za-z_]+(?:\.[^:=!<>~]*)?(?:[=<>~]|!=))"
+)
+
+Filters = Annotated[
+    list[str] | None,
+    typer.Argument(metavar="[FILTER...]", help="Such as status:failed age>2h. See the guide."),
+]
+
+
+def is_filter(argument: str) -> bool:
+    """Return whether an argument is a filter, or meant as one, and no id."""
+    return _FILTER.match(argument) is not None
+
+
+def parse(arguments: Sequence[str]) -> Filter:
+    """Return the filter that the arguments are together. Raises InvalidFilter.
+
+    Times without a zone are those of this machine.
+    """
+    from jobctl.core.filterparse import local
+    from jobctl.core.filters import Filter
+
+    return Filter.parse(" ".join(arguments), local)

@@ -1,0 +1,29 @@
+"""How moments and errors are said, in one line."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from jobctl.core.job import JobError
+from jobctl.core.units import human_duration
+
+#: How much of an error's message one line holds.
+MESSAGE = 120
+
+
+def relative(moment: datetime, now: datetime) -> str:
+    """Return how far off a moment is: `3m ago`, `in 2h30m`, `just now`."""
+    seconds = (moment - now).total_seconds()
+    if abs(seconds) < 1:
+        return "just now"
+    length = human_duration(float(round(abs(seconds))))
+    return f"in {length}" if seconds > 0 else f"{length} ago"
+
+
+def error_line(error: JobError | None) -> str:
+    """Return an error in one line that is not too long."""
+    if error is None:
+        return ""
+    first = error.message.strip().split("\n", 1)[0]
+    text = f"{error.type}: {first}" if first else error.type
+    return text if len(text) <= MESSAGE else text[: MESSAGE - 3] + "..."

@@ -1,0 +1,40 @@
+"""Where a job comes from: a schedule's tick, or the hand of somebody who triggered it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from jobctl.core.note import SCHEDULE, TICK
+from jobctl.core.schedule import tick_of
+from jobctl.core.standing import standing_of, tick_of_note
+from jobctl.services.explaining.answer import Reason
+from jobctl.services.explaining.case import Case
+
+
+def schedule(case: Case) -> Iterator[Reason]:
+    """Say of which schedule it is, for which tick, and what was special about that."""
+    name = case.job.schedule
+    if name is None:
+        return
+    rule = _rule(case, name)
+    tick = tick_of(case.job.id)
+    if tick is None or tick[0] != name:
+        text = f"It is of schedule {name}{rule}, triggered by hand."
+        yield Reason("schedule", text)
+        return
+    at = tick[1]
+    text = f"It is of schedule {name}{rule}, for its tick at {case.say(at)}."
+    for note in case.store.notes(TICK, case.job.id, limit=1):
+        record = tick_of_note(note, name, at)
+        if note.key == case.job.id and record.reason:
+            text = f"{text[:-1]} ({record.outcome}: {record.reason})."
+    yield Reason("schedule", text, at=at)
+
+
+def _rule(case: Case, name: str) -> str:
+    """Return when the schedule ticks, as the store remembers it."""
+    for note in case.store.notes(SCHEDULE, name):
+        if note.key == name:
+            rule, _, rest = standing_of(note).timing.partition(" | ")
+            return f" ({rule}, {rest.partition(' | ')[0]})" if rest else ""
+    return ""

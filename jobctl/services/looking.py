@@ -1,0 +1,177 @@
+"""Looking at jobs: one, those that a filter chooses, how many they are, and how they end."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from jobctl.clock import Clock
+from jobctl.core.data import show
+from jobctl.core.store import AnyJob, Page, Stats, Store
+from jobctl.errors import InvalidJob, NotFound
+from jobctl.services.beside import Beside
+from jobctl.services.waiting import Waited, wait_for
+
+if TYPE_CHECKING:
+    from jobctl.core.filters import Filter
+    from jobctl.core.job import Status
+
+#: How many candidates a message shows.
+SHOWN = 10
+#: How many jobs are read at a time where all are wanted.
+STEP = 1000
+
+# Inside the class, `list` is the method.
+_Jobs = list[AnyJob]
+
+
+class Stream:
+    """Jobs that are read as they are asked for, once. At the end `more` says if it is cut."""
+
+    def __init__(self, queue: Looking, wanted: Filter, limit: int, offset: int) -> None:
+        self._queue = queue
+        self._wanted = wanted
+        self._left = limit
+        self._offset = offset
+        self.more = True
+
+    def __iter__(self) -> Iterator[AnyJob]:
+        after = None
+        while self.more and self._left > 0:
+            limit = min(self._left, STEP)
+            page = self._queue.page(self._wanted, limit=limit, offset=self._offset, after=after)
+            yield from page.jobs
+            after, self._offset = page.after, 0
+            self._left -= len(page.jobs)
+            self.more = after is not None
+
+
+class Looking:
+    """All that can be asked about jobs. A `filter` is one, or the text of one.
+
+    Times in such a text need a zone. All methods may raise StoreError, and those that take a
+    filter InvalidFilter.
+    """
+
+    def __init__(self, store: Store, clock: Clock, nap: Callable[[float], None]) -> None:
+        self._store = store
+        self._beside = Beside(store)
+        self._clock = clock
+        self._nap = nap
+
+    def get(self, job_id: str) -> AnyJob | None:
+        """Return the job with exactly this id, or None."""
+        job = self._store.get(job_id)
+        return None if job is None else self._beside.shown(job)
+
+    def resolve(self, prefix: str) -> AnyJob:
+        """Return the job whose id is `prefix`, or else the only one that begins with it.
+
+        Raises NotFound, or InvalidJob naming the candidates.
+        """
+        if not prefix:
+            raise InvalidJob("the id is empty: give an id or the beginning of one")
+        job = self.get(prefix)
+        if job is not None:
+            return job
+        found = self._store.find(prefix, SHOWN + 1)
+        if len(found) > 1:
+            more = ", ..." if len(found) > SHOWN else ""
+            raise InvalidJob(
+                f"{show(prefix)} is the beginning of several ids: "
+                f"{', '.join(found[:SHOWN])}{more}. Give more of it"
+            )
+        return required(self.get(found[0]) if found else None, prefix)
+
+    def list(
+        self,
+        *,
+        status: Status | str | None = None,
+        name: str | None = None,
+        filter: Filter | str | None = None,
+        limit: int = 50,
+        offset: int = 0,
+    ) -> _Jobs:
+        """Return jobs, the newest first. Raises InvalidJob for a value that cannot be.
+
+        A status and a name may be several, with commas; in a name `*` stands for any text.
+        """
+        return self.page(_chosen(filter, status, name), limit=limit, offset=offset).jobs
+
+    def page(
+        self,
+        filter: Filter | str | None = None,
+        *,
+        limit: int = 50,
+        offset: int = 0,
+        after: int | None = None,
+    ) -> Page:
+        """Return jobs, the newest first, and where the next page begins.
+
+        `after` is that of the page before; it costs nothing however deep it leads, `offset`
+        a little for each job that it skips. Raises InvalidJob.
+        """
+        for field, value in (("limit", limit), ("offset", offset)):
+            if type(value) is not int or value < 0:
+                raise InvalidJob(f"{field} {show(value)} is refused: use a whole number >= 0")
+        found = self._store.select(
+            parsed(filter), self._clock.now(), limit=limit, offset=offset, after=after
+        )
+        return Page([self._beside.shown(job) for job in found.jobs], found.after)
+
+    def stream(
+        self, filter: Filter | str | None = None, *, limit: int, offset: int = 0
+    ) -> Stream:
+        """Return up to `limit` jobs, the newest first, without holding them all."""
+        return Stream(self, parsed(filter), limit, offset)
+
+    def stats(self, filter: Filter | str | None = None) -> Stats:
+        """Return how many jobs have each status, of all or of those that a filter chooses."""
+        if filter is None:
+            return self._store.stats()
+        return self._store.tally(parsed(filter), self._clock.now())
+
+    def wait(self, job_ids: Sequence[str], timeout: float | None = None) -> Waited:
+        """Block until all of the jobs have ended, at most `timeout` seconds.
+
+        Raises NotFound at once if one is unknown, and later if one is deleted.
+        """
+        return wait_for(self._store, self._clock, self._nap, job_ids, timeout)
+
+    def log_path(self, job_id: str) -> Path:
+        """Return where the log of a job is. It is there if its handler has printed anything."""
+        return self._beside.log_path(job_id)
+
+    def read_log(self, job_id: str) -> bytes:
+        """Return all that a job's handlers have written so far. Raises OSError."""
+        return self._beside.read_log(job_id)
+
+
+def parsed(filter: Filter | str | None) -> Filter:
+    """Return what was given as a filter; None is one that every job passes."""
+    from jobctl.core.filters import EVERY, Filter
+
+    if isinstance(filter, Filter):
+        return filter
+    return EVERY if filter is None else Filter.parse(filter)
+
+
+def _chosen(
+    filter: Filter | str | None, status: Status | str | None, name: str | None
+) -> Filter:
+    from jobctl.core import filters
+
+    wanted = parsed(filter)
+    if status is not None:
+        wanted &= filters.with_status(status)
+    if name is not None:
+        wanted &= filters.with_name(name)
+    return wanted
+
+
+def required(job: AnyJob | None, job_id: str) -> AnyJob:
+    """Return the job, or raise NotFound for its id."""
+    if job is None:
+        raise NotFound(f"there is no job {show(job_id)[1:-1]}: `jobctl list` shows them")
+    return job

@@ -1,0 +1,86 @@
+"""What the index answers of a filter by itself, and how it gets there."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from jobctl.core.filters import Filter
+from jobctl.stores.directory.selections import FEW, MOST_ALIKE, Plan
+from jobctl.stores.directory.store import DirectoryStore
+from tests.contract.test_select import FILTERS, NOW, populate
+from tests.helpers import make_job, put
+
+#: Fields that the index knows; of tags and keys it says most of what may be asked.
+KNOWN = {
+    "id", "name", "status", "priority", "attempts", "created", "run_at", "started",
+    "finished", "duration",
+}  # fmt: skip
+UNKNOWN = {"data", "error", "worker", "outcome", "schedule", "shell", "after", "timeout"}
+
+
+def plan_of(store: DirectoryStore, text: str) -> Plan:
+    return store._reader.ask(lambda index: index.plan(Filter.parse(text), NOW))
+
+
+def tables(store: DirectoryStore, text: str) -> set[str]:
+    return {run.tables for run in plan_of(store, text).runs}
+
+
+def test_records_are_read_only_where_the_index_cannot_tell(tmp_path: Path) -> None:
+    store = DirectoryStore(tmp_path / "store")
+    populate(store)
+    for text in FILTERS:
+        fields = {term.field for term in Filter.parse(text).terms}
+        exact = plan_of(store, text).exact
+        if fields <= KNOWN:
+            assert exact or "id:*0*5*" in text, text
+        if fields & UNKNOWN:
+            assert not exact, text
+    for text in ("tag:eu,us", "tag!=slow", "tag:e*", "tag:*", "key:k", "key!=*"):
+        assert plan_of(store, text).exact, text
+    store.close()
+
+
+@pytest.mark.parametrize(
+    ("text", "table"),
+    [
+        ("", "jobs NOT INDEXED"),
+        ("priority>1", "jobs NOT INDEXED"),
+        ("id:a,b status:pending", "jobs INDEXED BY by_id"),
+        ("id:a*", "jobs INDEXED BY by_id"),
+        ("id:j*", "jobs NOT INDEXED"),
+        ("tag:eu", "tags CROSS JOIN jobs ON jobs.seq = tags.seq"),
+        ("tag:eu status:pending", "tags CROSS JOIN jobs ON jobs.seq = tags.seq"),
+        ("tag:eu name:rare", "jobs INDEXED BY by_name"),
+        ("tag!=eu", "jobs NOT INDEXED"),
+        ("name:w*", "jobs INDEXED BY by_name"),
+        ("name!=rare status:pending", "jobs INDEXED BY by_name"),
+        ("status:pending,failed", "jobs INDEXED BY by_status"),
+    ],
+)
+def test_the_way_to_the_jobs(text: str, table: str, crowd: DirectoryStore) -> None:
+    assert tables(crowd, text) == {table}
+
+
+@pytest.fixture(scope="module")
+def crowd(tmp_path_factory: pytest.TempPathFactory) -> DirectoryStore:
+    """Many jobs of one name, and a few of another."""
+    store = DirectoryStore(tmp_path_factory.mktemp("crowd") / "store")
+    put(store, *(make_job(f"j{n}") for n in range(max(FEW, MOST_ALIKE) + 1)))
+    put(store, make_job("a", tags=("eu",)), make_job("b", name="rare", tags=("eu",)))
+    return store
+
+
+def test_nobody_is_there_of_an_unknown_name(crowd: DirectoryStore) -> None:
+    assert plan_of(crowd, "name:nobody").runs == []
+    assert crowd.select(Filter.parse("name:nobody"), NOW).jobs == []
+
+
+def test_jobs_without_tags_leave_no_trace_in_the_table_of_tags(tmp_path: Path) -> None:
+    store = DirectoryStore(tmp_path / "store")
+    put(store, make_job("a"), make_job("b", tags=("x", "y")), make_job("c"))
+    rows = store._reader.ask(lambda index: index.execute("SELECT tag FROM tags").fetchall())
+    assert rows == [("x",), ("y",)]
+    store.close()
