@@ -3,6 +3,7 @@ import * as api from "/static/api.js";
 import { ask, clean, fill, h, say } from "/static/dom.js";
 import { badge, duration, local, pretty, progress, size, took, when } from "/static/format.js";
 
+const ENDED = ["completed", "failed", "cancelled"];
 const LIVE = 1000; // milliseconds between two looks at a job that runs
 
 export function job(go, id) {
@@ -48,15 +49,16 @@ export function job(go, id) {
     await log.refresh();
   }
 
-  /** Say why it is where it is; of a job that has completed there is nothing to say. */
+  /** Say why it waits, or what it is at; how it ended stands below. */
   function explain(why) {
+    const ended = ENDED.includes(why.status);
     const lines = [...why.reasons, ...why.about].map((one) => one.message);
-    fill(reasons, why.status === "completed" ? null : lines.map((line) => h("li", {}, clean(line))));
-    reasons.hidden = !reasons.hasChildNodes();
+    fill(reasons, ended ? null : lines.map((line) => h("li", {}, clean(line))));
+    reasons.hidden = ended;
   }
 
   function draw(found) {
-    const ended = ["completed", "failed", "cancelled"].includes(found.status);
+    const ended = ENDED.includes(found.status);
     fill(head,
       h("h1", {}, clean(found.name), " ", badge(found.status)),
       button("retry", ["failed", "cancelled"].includes(found.status), "primary"),
