@@ -1,5 +1,5 @@
-"""The event stream: a client is told at once that something has changed, and how many jobs
-there are of each status now. What changed it asks for itself."""
+"""The event stream: a client is told at once which jobs have changed, and how many there are
+of each status now. What they are he asks for himself."""
 
 from __future__ import annotations
 
@@ -20,6 +20,8 @@ from jobctl.web.problems import Refused, refusal
 LOOK = 0.5
 #: Seconds after which a stream says that it is still there.
 HEARTBEAT = 15.0
+#: Ids that one event tells of at most.
+IDS = 100
 #: Streams at a time.
 MOST = 32
 
@@ -27,11 +29,13 @@ MOST = 32
 @get(
     "/api/admin/events",
     opt=doc(
-        "A stream of server-sent events: `counts` whenever anything was written, with the "
-        "jobs of each status; `problem` when the store cannot be read.",
+        "A stream of server-sent events. Whenever anything was written: `counts`, the jobs of "
+        "each status, and `jobs`, the ids of those that changed, came or went (null if they "
+        "are many). And `problem`, when the store cannot be read.",
         str,
         media="text/event-stream",
-        answer='event: counts\ndata: {"pending":1,"running":0,...}\n\n',
+        answer='event: counts\ndata: {"pending":1,"running":0,...}\n\n'
+        'event: jobs\ndata: {"ids":["k3v9x0q2m4n6p8r1"]}\n\n',
         errors={429: "Too many streams are open."},
     ),
 )
@@ -62,12 +66,15 @@ async def _stream(backend: Backend) -> AsyncIterator[str]:
 
 
 def _look(backend: Backend, seen: object) -> tuple[object, str]:
-    """Return what the store is at, and the event that tells of it, empty if it is `seen`."""
+    """Return what the store is at, and the events that tell of it, empty if it is `seen`."""
     try:
         version = ("version", backend.store.version())
         if version == seen:
             return version, ""
-        return version, _event("counts", backend.queue.stats().as_dict())
+        known = isinstance(seen, tuple)
+        ids = backend.store.changed(seen[1], IDS) if known else None  # type: ignore[index]
+        counts = _event("counts", backend.queue.stats().as_dict())
+        return version, counts + _event("jobs", {"ids": ids})
     except StoreError as err:
         text = _event("problem", refusal(err).problem())
         return text, "" if text == seen else text

@@ -180,8 +180,8 @@ def test_the_cursor_leads_through_all(site: Site) -> None:
     [
         "limit=0", "limit=1001", "limit=x", "limit=", "offset=-1",
         "offset=99999999999999999999", "status=deade", "status=", "filter=x:1",
-        "filter=status:", "cursor=x", "cursor=-1", "cursor=9999999999999999999", "stauts=failed",
-        "status=failed&status=pending",
+        "filter=status:", "cursor=x", "cursor=-1", "cursor=9999999999999999999",
+        "stauts=failed", "status=failed&status=pending",
     ],
 )  # fmt: skip
 def test_a_query_that_does_not_fit_is_422(site: Site, query: str) -> None:

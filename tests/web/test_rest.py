@@ -193,15 +193,23 @@ class Listener:
         raise AssertionError("the stream has ended")
 
 
-def test_events(site: Site) -> None:
+def test_events(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(events, "IDS", 2)
+    put(site.store, make_job("early"))
     with site.client.stream("GET", "/api/admin/events", timeout=10) as answer:
         assert answer.headers["content-type"].startswith("text/event-stream")
         listener = Listener(answer)
         assert listener.next() == ("counts", site.store.stats().as_dict())
-        put(site.store, make_job("a"))
-        assert listener.next()[1]["pending"] == 1
+        assert listener.next() == ("jobs", {"ids": None})
+        put(site.store, make_job("a"), make_job("b"))
+        assert listener.next()[1]["pending"] == 3
+        assert listener.next() == ("jobs", {"ids": ["a", "b"]})
         claim(site.store)
         assert listener.next()[1]["running"] == 1
+        assert listener.next() == ("jobs", {"ids": ["early"]})
+        put(site.store, *(make_job(f"more{n}") for n in range(3)))
+        assert listener.next()[1]["pending"] == 5
+        assert listener.next() == ("jobs", {"ids": None})
 
 
 def test_a_silent_stream_gives_signs_of_life(
@@ -216,7 +224,7 @@ def test_a_silent_stream_gives_signs_of_life(
 def test_a_stream_ends_with_the_server(site: Site) -> None:
     with site.client.stream("GET", "/api/admin/events", timeout=10) as answer:
         listener = Listener(answer)
-        listener.next()
+        assert [listener.next()[0], listener.next()[0]] == ["counts", "jobs"]
         site.stop()
         assert list(listener.lines()) == [""]
 

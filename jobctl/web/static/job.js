@@ -83,6 +83,8 @@ export function job(go, id) {
     title: clean(id),
     element,
     refresh,
+    // What a job that waits waits for may be anything.
+    concerns: (ids) => known?.status === "pending" || ids.includes(id),
     every: () => (known?.status === "running" ? LIVE : Infinity),
     fail(error) {
       if (error.status !== 404) return say(error.message, "error");

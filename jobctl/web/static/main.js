@@ -111,8 +111,9 @@ function tokenForm() {
 function onEvent(name, data) {
   if (name === "counts") {
     counts = data;
-    dirty = true;
     state("live", "live");
+  } else if (name === "jobs") {
+    dirty = dirty || !data.ids || !page?.concerns || page.concerns(data.ids);
   } else if (name === "problem") state("broken", data.detail);
   else if (name === "closed" && api.hasToken()) state("broken", "the server does not answer");
 }
