@@ -21,6 +21,7 @@ from jobctl.errors import ConfigError
 from jobctl.web.app import build
 from jobctl.web.auth import find_token
 from jobctl.web.backend import Backend
+from jobctl.web.connection import Connection
 from jobctl.web.wire import App
 
 if TYPE_CHECKING:
@@ -84,7 +85,7 @@ class Server(uvicorn.Server):
         super().__init__(
             uvicorn.Config(
                 app,
-                http="h11",
+                http=Connection,
                 ws="none",
                 lifespan="on",
                 log_config=None,
