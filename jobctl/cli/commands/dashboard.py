@@ -53,10 +53,16 @@ def command(
         return bootstrap.open_config(here.config_flag, here.store_flag, deep=True)
 
     def ready(address: str, token: str) -> None:
-        if stop_on_eof:  # a daemon's: what it says ends up in a log
-            render.words(f"the dashboard is at {address} (`jobctl dashboard --url`)")
+        whole = server.with_token(address, token)
+        if stop_on_eof:  # a daemon's: its words end up in a log, unless somebody looks on
+            seen = render.on_terminal(sys.stderr)
+            render.words(
+                f"the dashboard is at {whole}"
+                if seen
+                else f"the dashboard is at {address} (`jobctl dashboard --url`)"
+            )
             return
-        render.lines([server.with_token(address, token)])
+        render.lines([whole])
         sys.stdout.flush()
         render.note("open that in a browser; Ctrl-C ends it")
 
