@@ -294,6 +294,14 @@ class Store(Protocol):
         """Return something cheap that changes whenever anything was written."""
         ...
 
+    def changed(self, since: object, limit: int) -> Sequence[str] | None:
+        """Return the ids of jobs that were added, changed or removed after a `version`.
+
+        None if they are more than `limit`, or that is not known any more. It is a hint: what
+        was only moved may be among them, and what is just being written.
+        """
+        ...
+
     def wake(self) -> None:
         """Tell the daemon, if there is one, that there may be something to do."""
         ...

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
 # Inside the class, `list` is the method.
 _Jobs = list[AnyJob]
+_Ids = list[str]
 _open_stores: weakref.WeakSet[DirectoryStore] = weakref.WeakSet()
 # A connection that a parent opened is never closed in a child: SQLite would act on locks
 # that the child does not have (sqlite.org/howtocorrupt.html, section 2.6).
@@ -229,6 +230,10 @@ class DirectoryStore:
     def version(self) -> object:
         """Return something cheap that changes whenever anything was written."""
         return self._reader.version()
+
+    def changed(self, since: object, limit: int) -> _Ids | None:
+        """Return the ids of jobs that were changed after a version, None if not known."""
+        return self._reader.changed(since, limit)
 
     # -- the daemon --------------------------------------------------------------------
 
