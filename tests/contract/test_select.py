@@ -187,3 +187,14 @@ def test_a_job_that_is_replaced_and_goes_on_at_once_is_the_new_one(store: Store)
         tx.save(transitions.cancel(new, after(60)))
     for text in ("tag!=new", "tag!=old", "tag:n*", "age<16m", "created:*"):
         check(store, text)
+
+
+def test_a_job_that_takes_a_deleted_ones_id_has_tags_of_its_own(store: Store) -> None:
+    put(store, make_job("a", tags=("x",)), make_job("b"))
+    old = there(store, "a")
+    with store.transaction() as tx:
+        tx.delete(old)
+        tx.add([make_job("a", tags=("x",))])
+    for text in ("tag:x", "tag!=x", "tag:*"):
+        check(store, text)
+    assert ids(store.select(Filter.parse("tag:x"), NOW).jobs) == ["a"]
