@@ -6,6 +6,7 @@ import random
 from collections import Counter
 from collections.abc import Sequence
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -93,7 +94,7 @@ FILTERS = [
     "name:report", "name:send-*", "name:*-sms,report", "name~SEND", "name!=send-*", "name:x",
     "name:s*-*m*", "name:send-* status:failed,completed", "name!=report status!=pending",
     "id:a*", "id:a00*,b00*", "id:a000,b000,a001,b001,a002", "id~01", "id!=a*", "id:zz*",
-    "id:[ab]*", "id:a0?0", "id:*1", "id:*0*5*",
+    "id:[ab]*", "id:zz*,[ab]*", "id:a0?0", "id:*1", "id:*0*5*",
     "tag:eu", "tag:eu,us", "tag:eu,us,slow,e", "tag!=eu", "tag!=eu,slow", "tag:e*", "tag:*s",
     "tag:*l*", "tag:*", "tag!=*", "tag~E", "tag:u*s", "tag:none", 'tag:""', "tag:eu tag:us",
     "tag:eu name:report status:pending",
@@ -187,3 +188,22 @@ def test_a_job_that_is_replaced_and_goes_on_at_once_is_the_new_one(store: Store)
         tx.save(transitions.cancel(new, after(60)))
     for text in ("tag!=new", "tag!=old", "tag:n*", "age<16m", "created:*"):
         check(store, text)
+
+
+def test_a_job_that_takes_a_deleted_ones_id_has_tags_of_its_own(store: Store) -> None:
+    put(store, make_job("a", tags=("x",)), make_job("b"))
+    old = there(store, "a")
+    with store.transaction() as tx:
+        tx.delete(old)
+        tx.add([make_job("a", tags=("x",))])
+    for text in ("tag:x", "tag!=x", "tag:*"):
+        check(store, text)
+    assert ids(store.select(Filter.parse("tag:x"), NOW).jobs) == ["a"]
+
+
+def test_an_offset_is_skipped_once(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("jobctl.stores.directory.choosing.STEP", 4)
+    put(store, *(make_job(f"j{n:02}", data=n) for n in range(20)))
+    for text in ("", "data>=0"):
+        found = store.select(Filter.parse(text), NOW, limit=10, offset=6)
+        assert ids(found.jobs) == [f"j{n:02}" for n in range(13, 3, -1)], text
