@@ -173,7 +173,7 @@ def _cutoff(wanted: records.Cleanup, now: datetime) -> datetime | None:
         records.Matched,
         body=records.Bulk,
         example={"action": "retry", "filter": "status:failed", "dry_run": True},
-        answer={"matched": 3, "changed": 3, "refused": 0},
+        answer={"matched": 3, "changed": 3, "skipped": 0},
     ),
 )
 def bulk(body: RawBody, backend: Services) -> records.Done | records.Matched:
@@ -184,16 +184,16 @@ def bulk(body: RawBody, backend: Services) -> records.Done | records.Matched:
     if wanted.dry_run:
         first = queue.page(chosen, limit=SHOWN).jobs
         return records.Matched(queue.stats(chosen).total, backend.records(first))
-    changed = refused = 0
+    changed = skipped = 0
     after: int | None = None
     while True:
         page = queue.page(chosen, limit=STEP, after=after)
         for job in page.jobs:
             done = _done(queue, wanted.action, job.id)
-            changed, refused = changed + done, refused + (not done)
+            changed, skipped = changed + done, skipped + (not done)
         after = page.after
         if after is None:
-            return records.Done(changed + refused, changed, refused)
+            return records.Done(changed + skipped, changed, skipped)
 
 
 def _done(queue: QueueService, action: str, job_id: str) -> bool:

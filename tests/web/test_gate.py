@@ -384,6 +384,15 @@ def test_headers(still: Site, path: str, token: bool) -> None:
         assert name not in answer.headers
 
 
+def test_head_is_get_without_a_body(still: Site) -> None:
+    for path, token in (("/healthz", False), ("/admin", False), ("/api/admin/jobs", True)):
+        client = still.client if token else still.nobody
+        answer, whole = client.head(path), client.get(path)
+        assert (answer.status_code, answer.content) == (200, b"")
+        assert answer.headers["content-length"] == str(len(whole.content))
+    assert still.nobody.head("/api/admin/jobs").status_code == 401
+
+
 @pytest.mark.parametrize(
     "path",
     [

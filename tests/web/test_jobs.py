@@ -312,12 +312,12 @@ def test_bulk(site: Site) -> None:
     assert (dry["matched"], len(dry["jobs"])) == (3, 3)
     assert site.store.stats().failed == 3
     done = site.post("/jobs/bulk", {"action": "retry", "filter": "status:failed"})
-    assert (done.status_code, done.json()) == (200, {"matched": 3, "changed": 3, "refused": 0})
+    assert (done.status_code, done.json()) == (200, {"matched": 3, "changed": 3, "skipped": 0})
     assert site.store.stats().pending == 4
     mixed = site.post("/jobs/bulk", {"action": "cancel", "filter": "id:f0,good,nobody"}).json()
-    assert mixed == {"matched": 2, "changed": 1, "refused": 1}
+    assert mixed == {"matched": 2, "changed": 1, "skipped": 1}
     old = site.post("/jobs/bulk", {"action": "cancel", "filter": "age>1h name:wor*"}).json()
-    assert old == {"matched": 5, "changed": 3, "refused": 2}
+    assert old == {"matched": 5, "changed": 3, "skipped": 2}
     site.post("/jobs/bulk", {"action": "delete", "filter": "name:work"})
     assert site.store.stats().total == 0
 
