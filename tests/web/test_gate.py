@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -12,6 +13,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from jobctl.core.store import Stats
 from jobctl.errors import ConfigError
 from jobctl.web import connection, incoming
 from jobctl.web.auth import allows, find_token
@@ -352,6 +354,35 @@ def test_a_head_that_does_not_come_is_given_up(
         for n in range(2):
             put(site.store, make_job(f"j{n}"))
             assert any(line.startswith(f'data: {{"pending":{n + 1}') for line in lines)
+
+
+def test_the_next_head_is_waited_for_as_long_as_the_first(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fired, asked, answer = threading.Event(), threading.Event(), threading.Event()
+    give_up, stats = connection.Connection._give_up, site.store.stats
+
+    def seen(self: connection.Connection) -> None:
+        give_up(self)
+        fired.set()
+
+    def slow() -> Stats:
+        asked.set()
+        answer.wait(10)
+        return stats()
+
+    monkeypatch.setattr(connection, "PATIENCE", 0.2)
+    monkeypatch.setattr(connection.Connection, "_give_up", seen)
+    monkeypatch.setattr(site.store, "stats", slow)
+    host = f"Host: 127.0.0.1:{site.port}\r\n".encode()
+    with socket.create_connection(("127.0.0.1", site.port), timeout=10) as sock:
+        sock.sendall(b"GET /healthz HTTP/1.1\r\n" + host + b"\r\nGET /healthz")
+        assert asked.wait(10)
+        assert fired.wait(10)  # what is being answered is not disturbed
+        answer.set()
+        assert sock.recv(65536).startswith(b"HTTP/1.1 200")
+        while sock.recv(65536):
+            pass
 
 
 def test_adding_has_a_rate(serve: Callable[..., Site]) -> None:
