@@ -97,7 +97,11 @@ class Gate:
         names = {*_own_names(scope["server"]), *self._hosts}
         given = values(scope["headers"], b"host")
         if len(given) != 1 or given[0].decode("latin-1").lower() not in names:
-            raise Refused(421, "this is not the host that was asked for")
+            raise Refused(
+                421,
+                "the Host is not this server's: ask by its address, or name it in "
+                "[dashboard] hosts",
+            )
         return names
 
     def _check_token(self, scope: Scope) -> None:
