@@ -7,7 +7,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from jobctl.services.figures import Tally, append, folder_in
+from jobctl.services.figures import Minute, Tally, append, folder_in
+from jobctl.services.figures import write as write_minute
 from jobctl.services.telling import Rules, State, Told, Trouble, write_told
 from jobctl.web.plots import RANGES, Figures
 from tests.helpers import claim, make_job, put
@@ -18,7 +19,8 @@ NOW = datetime.now(UTC)
 
 def write(site: Site, name: str, tally: Tally, **ago: float) -> None:
     """Write a line as a daemon would have so long ago."""
-    append(folder_in(site.store.files), NOW - timedelta(**ago), {name: tally})
+    at = int((NOW - timedelta(**ago)).timestamp())
+    append(folder_in(site.store.files), Minute(at, {name: tally}))
 
 
 def test_figures(site: Site) -> None:
@@ -42,6 +44,25 @@ def test_figures(site: Site) -> None:
     assert 0.05 < mail["total_p50"] < mail["total_p95"] < 0.1
     assert 30 < report["total_p50"] < 60
     assert sum(value is not None for value in mail["p50"]) == 2
+
+
+def test_the_minute_that_is_not_over_is_there_too(site: Site) -> None:
+    write(site, "mail", Tally(completed=2, took={6: 2}), minutes=2)
+    at = int(NOW.timestamp()) // 60 * 60
+    minute = Minute(at, {"mail": Tally(completed=1, took={6: 1}), "new": Tally(failed=1)})
+    write_minute(folder_in(site.store.files), minute)
+    for _ in range(2):  # it is laid over, and not added
+        for span in RANGES:
+            plot = site.get(f"/figures?range={span}").json()
+            assert plot["all"]["total_completed"] == 3
+            assert {one["name"]: one["total_failed"] for one in plot["names"]} == {
+                "mail": 0,
+                "new": 1,
+            }
+        metrics = site.client.get("/metrics").text
+        assert 'jobctl_attempts_total{name="mail",result="completed"} 3' in metrics
+    append(folder_in(site.store.files), minute)
+    assert site.get("/figures").json()["all"]["total_completed"] == 3
 
 
 @pytest.mark.parametrize("query", ["range=month", "range=", "rnage=hour"])
