@@ -12,7 +12,6 @@ from jobctl.services import figures
 #: Seconds between two writes, while there is something to write.
 EVERY = 2.0
 
-
 _NOTHING = figures.Tally()
 
 
@@ -23,7 +22,8 @@ class Counting:
         """Count for the store with this folder of files; "" has none."""
         self._folder = figures.folder_in(Path(files)) if files else None
         self._clock = clock
-        self._tallies: dict[str, figures.Tally] = {}
+        self._tallies: dict[str, figures.Tally] = {}  # since the last write
+        self._minute: figures.Minute | None = None
         self._write_at = clock.monotonic()
         self._day: object = None
 
@@ -49,14 +49,25 @@ class Counting:
         """Write what has been counted."""
         counted, self._tallies = self._tallies, {}
         # Of what was only given back, or put off, there is nothing to tell.
-        tallies = {name: tally for name, tally in counted.items() if tally != _NOTHING}
-        if not tallies or self._folder is None:
-            return
+        counted = {name: tally for name, tally in counted.items() if tally != _NOTHING}
+        if counted and self._folder is not None:
+            try:
+                self._add(self._folder, counted)
+            except OSError:
+                pass  # a full disk must not stop the queue: a plot has a gap
+
+    def _add(self, folder: Path, counted: dict[str, figures.Tally]) -> None:
         now = self._clock.now()
-        try:
-            figures.append(self._folder, now, tallies)
-            if now.date() != self._day:
-                self._day = now.date()
-                figures.forget(self._folder, now)
-        except OSError:
-            pass  # a full disk must not stop the queue: a plot has a gap
+        at = int(now.timestamp()) // 60 * 60
+        if self._minute is None:  # an earlier daemon may have left one
+            self._minute = figures.unfinished(folder)
+        if self._minute is None or self._minute.at != at:
+            over, self._minute = self._minute, figures.Minute(at)
+            if over is not None:
+                figures.append(folder, over)
+        for name, tally in counted.items():
+            self._minute.tallies.setdefault(name, figures.Tally()).add(tally)
+        figures.write(folder, self._minute)
+        if now.date() != self._day:
+            self._day = now.date()
+            figures.forget(folder, now)

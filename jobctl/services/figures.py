@@ -1,8 +1,9 @@
 """Figures: how many attempts ended in which way and how long they took, by name and time.
 
-The daemon counts as it goes and appends what has come to figures/DAY.jsonl every few
-seconds; nobody reads a job for them. A line is about one name, and lines add up. They are
-never synced: after a power cut the last seconds are missing from a plot.
+The daemon counts as it goes; nobody reads a job for them. The minute that it is in stands in
+figures/minute.json, written anew every few seconds; when it is over it is appended to
+figures/DAY.jsonl, a line for each name. Nothing of this is ever synced: after a power cut a
+plot has a gap.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from pathlib import Path
 import msgspec
 
 from jobctl.core.job import Job, Outcome, Status
+from jobctl.services.whole import read_whole, write_whole
 
 #: The upper bounds of the durations that are told apart, in seconds; longer ones are one more.
 BOUNDS = (
@@ -83,14 +85,24 @@ class Tally(msgspec.Struct, omit_defaults=True):
         return BOUNDS[-1]
 
 
+class Minute(msgspec.Struct):
+    """What was counted in a minute, by name; it began `at` (seconds since 1970)."""
+
+    at: int
+    tallies: dict[str, Tally] = {}
+
+
 class Line(msgspec.Struct):
-    """One line of a file: what was counted of a name, up to a second of the wall clock."""
+    """One line of a day's file: what was counted of a name in the minute that began `at`."""
 
     at: int
     name: str
     tally: Tally
 
 
+_MINUTE = "minute.json"
+#: Bytes at the end of a day's file in which its last minute stands.
+_TAIL = 1 << 20
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(Line).decode
 
@@ -100,14 +112,18 @@ def folder_in(files: Path) -> Path:
     return files / "figures"
 
 
-def append(folder: Path, now: datetime, tallies: dict[str, Tally]) -> None:
-    """Write down what has been counted since the last time. Raises OSError."""
+def write(folder: Path, minute: Minute) -> None:
+    """Write down the minute that is not over yet. Raises OSError."""
     folder.mkdir(mode=0o700, exist_ok=True)
-    at = int(now.timestamp())
-    lines = [_encode(Line(at, name, tally)) for name, tally in tallies.items()]
-    path = folder / f"{now.astimezone(UTC):%Y-%m-%d}.jsonl"
+    write_whole(folder / _MINUTE, minute)
+
+
+def append(folder: Path, minute: Minute) -> None:
+    """Append a minute that is over to the file of its day. Raises OSError."""
+    folder.mkdir(mode=0o700, exist_ok=True)
+    lines = [_encode(Line(minute.at, name, tally)) for name, tally in minute.tallies.items()]
     flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
-    fd = os.open(path, flags, 0o600)
+    fd = os.open(folder / _day(minute.at), flags, 0o600)
     try:
         # Begun anew, in case the last line of an earlier daemon is no whole one.
         os.write(fd, b"\n" + b"\n".join(lines) + b"\n")
@@ -115,9 +131,27 @@ def append(folder: Path, now: datetime, tallies: dict[str, Tally]) -> None:
         os.close(fd)
 
 
+def unfinished(folder: Path) -> Minute | None:
+    """Return the minute that stands in no day's file yet, None if there is none."""
+    found = read_whole(folder / _MINUTE, Minute)
+    if found is None:
+        return None
+    try:
+        with (folder / _day(found.at)).open("rb") as file:
+            file.seek(max(0, file.seek(0, os.SEEK_END) - _TAIL))
+            tail = file.read()
+    except OSError:
+        return found
+    return None if b'{"at":%d,' % found.at in tail else found
+
+
+def _day(at: float) -> str:
+    return f"{datetime.fromtimestamp(at, UTC):%Y-%m-%d}.jsonl"
+
+
 def forget(folder: Path, now: datetime) -> None:
     """Remove the files that are too old. Raises OSError."""
-    oldest = f"{now.astimezone(UTC) - timedelta(days=DAYS):%Y-%m-%d}.jsonl"
+    oldest = _day((now - timedelta(days=DAYS)).timestamp())
     for path in folder.glob("*.jsonl"):
         if path.name < oldest:
             path.unlink(missing_ok=True)
@@ -129,9 +163,13 @@ class Follower:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._read: dict[str, int] = {}
+        self._last: int | None = None
+        self._minute: Minute | None = None
 
     def lines(self) -> Iterator[Line]:
         """Yield the lines that have come since the last time, the oldest first."""
+        # Before the files: it may be appended meanwhile, and must not be missed.
+        self._minute = read_whole(self._folder / _MINUTE, Minute)
         for path in sorted(self._folder.glob("*.jsonl")):
             start = self._read.get(path.name, 0)
             try:
@@ -144,6 +182,13 @@ class Follower:
             self._read[path.name] = start + len(whole) + len(newline)
             for line in whole.splitlines():
                 try:
-                    yield _decode(line)
+                    found = _decode(line)
                 except (msgspec.MsgspecError, UnicodeDecodeError):
                     continue  # blank, or cut off by a crash
+                self._last = found.at
+                yield found
+
+    def minute(self) -> Minute | None:
+        """Return the minute that was in none of the lines yet, if there was one."""
+        found = self._minute
+        return None if found is None or found.at == self._last else found

@@ -13,7 +13,7 @@ from litestar.exceptions import HTTPException
 
 from jobctl.core.text import clean
 from jobctl.errors import JobctlError
-from jobctl.web import events, jobs, logs, overview, pages, schedules, system
+from jobctl.web import adding, events, jobs, logs, overview, pages, schedules, several, system
 from jobctl.web.asked import AnyRequest
 from jobctl.web.backend import Backend
 from jobctl.web.gate import Gate
@@ -29,6 +29,8 @@ def build(backend: Backend, token: str, hosts: Collection[str] = ()) -> Gate:
     app = Litestar(
         [
             *jobs.ROUTES,
+            *adding.ROUTES,
+            *several.ROUTES,
             *logs.ROUTES,
             *events.ROUTES,
             *schedules.ROUTES,

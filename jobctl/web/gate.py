@@ -88,6 +88,8 @@ class Gate:
                 await incoming.discard()
             await _refuse(err, send, close=writing)
         else:
+            if scope["method"] == "HEAD":  # the server leaves the body out
+                scope = {**scope, "method": "GET"}
             await self._app(scope, _given(body, receive), _with_headers(send))
 
     def _check_host(self, scope: Scope) -> Collection[str]:
@@ -95,7 +97,11 @@ class Gate:
         names = {*_own_names(scope["server"]), *self._hosts}
         given = values(scope["headers"], b"host")
         if len(given) != 1 or given[0].decode("latin-1").lower() not in names:
-            raise Refused(421, "this is not the host that was asked for")
+            raise Refused(
+                421,
+                "the Host is not this server's: ask by its address, or name it in "
+                "[dashboard] hosts",
+            )
         return names
 
     def _check_token(self, scope: Scope) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import msgspec
 
-from jobctl.services.figures import Follower, Tally, folder_in
+from jobctl.services.figures import Follower, Minute, Tally, folder_in
 
 #: Seconds of a slot, and how many slots there are.
 RANGES = {"hour": (60, 60), "day": (900, 96), "week": (7200, 84)}
@@ -59,8 +59,11 @@ class Figures:
     def totals(self) -> dict[str, Tally]:
         """Return all that was counted since the first file that was there, by name."""
         with self._lock:
-            self._follow()
-            return self._totals
+            live = self._follow()
+            found = {name: _sum([tally]) for name, tally in self._totals.items()}
+            for name, tally in live.tallies.items():
+                found.setdefault(name, Tally()).add(tally)
+            return found
 
     def plot(self, span: str, now: datetime) -> Plot:
         """Return the figures of the last hour, day or week."""
@@ -68,11 +71,14 @@ class Figures:
         last = int(now.timestamp()) // step
         first = last - count + 1
         with self._lock:
-            self._follow()
+            live = self._follow()
             kept = self._slots[span]
             for slot in [slot for slot in kept if slot < first]:
                 del kept[slot]
             slots = [kept.get(slot, {}) for slot in range(first, last + 1)]
+            place = live.at // step - first
+            if 0 <= place < count:
+                slots[place] = _laid_over(slots[place], live.tallies)
             every = _series(None, [_sum(slot.values()) for slot in slots])
             names = {name for slot in slots for name in slot}
             series = [
@@ -82,12 +88,19 @@ class Figures:
         start = datetime.fromtimestamp(first * step, UTC)
         return Plot(span, start, step, every, series[:NAMES])
 
-    def _follow(self) -> None:
+    def _follow(self) -> Minute:
+        """Take in what has been written, and return the minute that is not over yet."""
         for line in self._follower.lines():
             self._totals.setdefault(line.name, Tally()).add(line.tally)
             for span, (step, _) in RANGES.items():
                 names = self._slots[span].setdefault(line.at // step, {})
                 names.setdefault(line.name, Tally()).add(line.tally)
+        return self._follower.minute() or Minute(0)
+
+
+def _laid_over(slot: dict[str, Tally], live: dict[str, Tally]) -> dict[str, Tally]:
+    names = {**slot, **live}
+    return {name: _sum(one[name] for one in (slot, live) if name in one) for name in names}
 
 
 _NOTHING = Tally()

@@ -136,11 +136,11 @@ class Matched(msgspec.Struct):
 
 
 class Done(msgspec.Struct):
-    """How many jobs matched, how many were changed, and how many could not be."""
+    """How many jobs matched, how many were changed, and how many were left alone."""
 
     matched: int
     changed: int
-    refused: int
+    skipped: int
 
 
 class Deleted(msgspec.Struct):

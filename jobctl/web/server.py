@@ -19,7 +19,7 @@ from jobctl import bootstrap
 from jobctl.core.data import show
 from jobctl.errors import ConfigError
 from jobctl.web.app import build
-from jobctl.web.auth import find_token
+from jobctl.web.auth import VARIABLE, find_token
 from jobctl.web.backend import Backend
 from jobctl.web.connection import Connection
 from jobctl.web.wire import App
@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from jobctl.config import Config
 
 HOST, PORT = "127.0.0.1", 8642
+#: Characters of a token that strangers may try to guess.
+SHORTEST = 20
 #: Seconds that open requests have when the server ends.
 LAST_WORDS = 3
 #: Requests and idle connections at a time.
@@ -51,13 +53,21 @@ def bind(host: str, port: int, *, allow_remote: bool) -> socket.socket:
         family, _, _, _, address = found[0]
         if not allow_remote and not ip_address(address[0]).is_loopback:
             raise ConfigError(_REMOTE.format(host=host))
-        return socket.create_server(address[:2], family=family)
+        listening = socket.create_server(address[:2], family=family)
     except socket.gaierror as err:
         raise ConfigError(f"the host {show(host)} is not known: {err.strerror}") from None
     except OSError as err:
         raise ConfigError(
             f"{host} port {port} cannot be used ({err.strerror}): choose another with --port"
         ) from None
+    # asyncio does so for sockets that it makes itself. Without, an answer's body waits for
+    # the acknowledgement of its head: 40 ms.
+    listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return listening
+
+
+def _is_local(listening: socket.socket) -> bool:
+    return ip_address(listening.getsockname()[0]).is_loopback
 
 
 def address(listening: socket.socket) -> str:
@@ -135,6 +145,11 @@ def serve(
     try:
         with listening:
             token = find_token(store.files, os.environ)
+            if len(token) < SHORTEST and not _is_local(listening):
+                raise ConfigError(
+                    f"the token has {len(token)} characters, and others can reach this "
+                    f"address: use {SHORTEST} at least, or unset {VARIABLE} to have one made"
+                )
             backend = Backend(store, config, reread)
             app = build(backend, token, config.dashboard.get("hosts", ()))
             url = address(listening)

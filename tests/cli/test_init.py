@@ -60,7 +60,7 @@ def test_run_hands_its_flags_over(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> 
 
     monkeypatch.setattr(bootstrap, "run_daemon", run_daemon)
     flags = ["--concurrency", "3", "--handlers", "a", "--handlers", "b.py", "--burst"]
-    assert cli("run", *flags, "--standby", "--process", "n=m:f").code == 5
+    assert cli("run", *flags, "--standby", "--dashboard", "--process", "n=m:f").code == 5
     [(config, given)] = calls
     assert (config.run.concurrency, config.run.handlers) == (3, ("a", "b.py"))
     assert given.pop("reread")().run == config.run  # what a reload goes by
@@ -69,4 +69,5 @@ def test_run_hands_its_flags_over(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> 
         "standby": True,
         "processes": ["n=m:f"],
         "stop_on_eof": False,
+        "dashboard": True,
     }

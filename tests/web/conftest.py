@@ -13,9 +13,11 @@ import httpx
 import pytest
 
 from jobctl import bootstrap
+from jobctl.clock import SystemClock
 from jobctl.core.store import Store
 from jobctl.web.app import build
 from jobctl.web.backend import Backend
+from jobctl.web.rates import Rate
 from jobctl.web.server import Server, address, bind
 from tests.helpers import eventually
 
@@ -51,6 +53,8 @@ class Site:
         self.client = stack.enter_context(
             httpx.Client(base_url=self.url, headers={"Authorization": f"Bearer {TOKEN}"})
         )
+        #: A client without the token.
+        self.nobody = stack.enter_context(httpx.Client(base_url=self.url))
 
     def stop(self) -> None:
         """End the server, and wait for that."""
@@ -93,6 +97,17 @@ def serve(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[
             return Site(tmp_path, stack, **options)
 
         yield start
+
+
+@pytest.fixture(scope="session")
+def still(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    """A server with an empty store, for all tests that change nothing."""
+    folder = tmp_path_factory.mktemp("still")
+    folder.chmod(0o755)
+    (folder / "jobs.toml").write_text("")
+    (folder / "jobs.toml").chmod(0o644)
+    with ExitStack() as stack:
+        yield Site(folder, stack, failures=Rate(SystemClock(), 10**9, 1.0))
 
 
 @pytest.fixture

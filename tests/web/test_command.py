@@ -7,6 +7,7 @@ import signal
 import socket
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import httpx
@@ -20,9 +21,9 @@ ROOT = Path(__file__).parents[2]
 class Typed:
     """A `jobctl dashboard` that runs in a folder."""
 
-    def __init__(self, folder: Path, *arguments: str, **options: object) -> None:
+    def __init__(self, folder: Path, *arguments: str, keep: Sequence[str] = ()) -> None:
         environ = {**os.environ, "PYTHONPATH": str(ROOT)}
-        for name in ("JOBCTL_STORE", "JOBCTL_CONFIG", "JOBCTL_TOKEN"):
+        for name in {"JOBCTL_STORE", "JOBCTL_CONFIG", "JOBCTL_TOKEN"} - set(keep):
             environ.pop(name, None)
         self.process = subprocess.Popen(
             [sys.executable, "-P", "-m", "jobctl", "dashboard", *arguments],
@@ -108,6 +109,20 @@ def test_another_address_needs_a_flag(folder: Path) -> None:
     assert not (folder / ".jobctl").exists()
     typed = Typed(folder, "--host", "0.0.0.0", "--port", "0", "--allow-remote")
     assert typed.url().startswith("http://127.0.0.1:")
+    typed.process.terminate()
+    assert typed.end()[0] == 0
+
+
+def test_a_token_that_can_be_guessed_is_for_this_machine_alone(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("JOBCTL_TOKEN", "secret")
+    arguments = ["--host", "0.0.0.0", "--port", "0", "--allow-remote"]
+    code, _, err = Typed(folder, *arguments, keep=("JOBCTL_TOKEN",)).end()
+    assert code == 2
+    assert "the token has 6 characters" in err
+    typed = Typed(folder, "--port", "0", keep=("JOBCTL_TOKEN",))
+    assert typed.url().endswith("#token=secret")
     typed.process.terminate()
     assert typed.end()[0] == 0
 

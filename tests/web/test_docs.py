@@ -12,8 +12,8 @@ from tests.web.conftest import Site
 GUIDE = (Path(__file__).parents[2] / "docs/dashboard.md").read_text(encoding="utf-8")
 
 
-def test_its_table_has_every_route_and_no_other(site: Site) -> None:
-    document = site.client.get("/openapi.json").json()
+def test_its_table_has_every_route_and_no_other(still: Site) -> None:
+    document = still.client.get("/openapi.json").json()
     there = {
         f"{verb.upper()} {path}" for path, item in document["paths"].items() for verb in item
     }

@@ -7,18 +7,23 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from jobctl.services.figures import Tally, append, folder_in
+from jobctl.services.figures import Minute, Tally, append, folder_in
+from jobctl.services.figures import write as write_minute
 from jobctl.services.telling import Rules, State, Told, Trouble, write_told
 from jobctl.web.plots import RANGES, Figures
 from tests.helpers import claim, make_job, put
 from tests.web.conftest import Site
 
-NOW = datetime.now(UTC)
+
+def now() -> datetime:
+    """Return the time, as the server has it."""
+    return datetime.now(UTC)
 
 
 def write(site: Site, name: str, tally: Tally, **ago: float) -> None:
     """Write a line as a daemon would have so long ago."""
-    append(folder_in(site.store.files), NOW - timedelta(**ago), {name: tally})
+    at = int((now() - timedelta(**ago)).timestamp())
+    append(folder_in(site.store.files), Minute(at, {name: tally}))
 
 
 def test_figures(site: Site) -> None:
@@ -36,12 +41,31 @@ def test_figures(site: Site) -> None:
         assert [one["total_completed"] for one in plot["names"]] == totals
         assert sum(plot["all"]["completed"]) == sum(totals)
         end = datetime.fromisoformat(plot["start"]) + timedelta(seconds=step * count)
-        assert timedelta(0) <= end - NOW < timedelta(seconds=step + 60)
+        assert timedelta(seconds=-30) < end - now() < timedelta(seconds=step + 60)
     mail, report = site.get("/figures?range=week").json()["names"]
     assert (mail["name"], mail["total_failed"], mail["total_retried"]) == ("mail", 1, 2)
     assert 0.05 < mail["total_p50"] < mail["total_p95"] < 0.1
     assert 30 < report["total_p50"] < 60
     assert sum(value is not None for value in mail["p50"]) == 2
+
+
+def test_the_minute_that_is_not_over_is_there_too(site: Site) -> None:
+    write(site, "mail", Tally(completed=2, took={6: 2}), minutes=2)
+    at = int(now().timestamp()) // 60 * 60
+    minute = Minute(at, {"mail": Tally(completed=1, took={6: 1}), "new": Tally(failed=1)})
+    write_minute(folder_in(site.store.files), minute)
+    for _ in range(2):  # it is laid over, and not added
+        for span in RANGES:
+            plot = site.get(f"/figures?range={span}").json()
+            assert plot["all"]["total_completed"] == 3
+            assert {one["name"]: one["total_failed"] for one in plot["names"]} == {
+                "mail": 0,
+                "new": 1,
+            }
+        metrics = site.client.get("/metrics").text
+        assert 'jobctl_attempts_total{name="mail",result="completed"} 3' in metrics
+    append(folder_in(site.store.files), minute)
+    assert site.get("/figures").json()["all"]["total_completed"] == 3
 
 
 @pytest.mark.parametrize("query", ["range=month", "range=", "rnage=hour"])
@@ -52,8 +76,8 @@ def test_a_range_that_does_not_fit_is_422(site: Site, query: str) -> None:
 def test_what_is_too_old_is_let_go(site: Site) -> None:
     figures = Figures(site.store.files)
     write(site, "mail", Tally(completed=1), minutes=5)
-    assert sum(figures.plot("hour", NOW).all.completed) == 1
-    assert figures.plot("hour", NOW + timedelta(hours=2)).names == []
+    assert sum(figures.plot("hour", now()).all.completed) == 1
+    assert figures.plot("hour", now() + timedelta(hours=2)).names == []
     assert figures.totals()["mail"].completed == 1
 
 
@@ -77,12 +101,12 @@ def test_the_daemon_in_the_overview(site: Site) -> None:
         assert (mine["state"], mine["concurrency"], mine["troubles"]) == (None, None, {})
         assert mine["moving"] is False  # nobody takes the wake-up
         troubles = {Trouble.RELOAD: "the reload was refused"}
-        told = Told(mine["pid"], State.READY, NOW, Rules(concurrency=7), troubles)
+        told = Told(mine["pid"], State.READY, now(), Rules(concurrency=7), troubles)
         write_told(site.store.files, told)
         known = site.get("/overview").json()["daemon"]
         assert (known["state"], known["concurrency"]) == ("ready", 7)
         assert known["troubles"] == {"reload": "the reload was refused"}
-        other = Told(mine["pid"] + 1, State.READY, NOW, Rules())
+        other = Told(mine["pid"] + 1, State.READY, now(), Rules())
         write_told(site.store.files, other)  # left by another one
         assert site.get("/overview").json()["daemon"]["state"] is None
 

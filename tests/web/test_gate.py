@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -12,8 +13,9 @@ from pathlib import Path
 import httpx
 import pytest
 
+from jobctl.core.store import Stats
 from jobctl.errors import ConfigError
-from jobctl.web import connection
+from jobctl.web import connection, incoming
 from jobctl.web.auth import allows, find_token
 from jobctl.web.gate import FAILURES
 from jobctl.web.rates import Rate
@@ -40,27 +42,30 @@ def add(site: Site, **headers: str) -> httpx.Response:
         "127.1:{port}", "2130706433:{port}", "[::1]:{port}",
     ],
 )  # fmt: skip
-def test_another_host_is_refused_before_the_token(site: Site, host: str) -> None:
-    put(site.store, make_job("secret"))
-    host = host.format(port=site.port)
+def test_another_host_is_refused_before_the_token(still: Site, host: str) -> None:
+    host = host.format(port=still.port)
     for authorization in (f"Bearer {TOKEN}", "Bearer wrong"):
         headers = {"Host": host, "Authorization": authorization}
         for path in ("/api/admin/jobs", "/healthz", "/admin", "/static/index.html"):
-            answer = httpx.get(site.url + path, headers=headers)
+            answer = still.nobody.get(path, headers=headers)
             assert answer.status_code == 421
             assert "secret" not in answer.text
 
 
-def test_a_request_without_a_host_or_with_two_is_refused(site: Site) -> None:
-    assert b" 421 " in site.raw(b"GET /healthz HTTP/1.0\r\n\r\n").split(b"\r\n")[0]
-    two = f"Host: 127.0.0.1:{site.port}\r\nHost: evil.test\r\n".encode()
-    answer = site.raw(b"GET /healthz HTTP/1.1\r\n" + two + b"Connection: close\r\n\r\n")
+def test_a_request_without_a_host_or_with_two_is_refused(still: Site) -> None:
+    assert b" 421 " in still.raw(b"GET /healthz HTTP/1.0\r\n\r\n").split(b"\r\n")[0]
+    two = f"Host: 127.0.0.1:{still.port}\r\nHost: evil.test\r\n".encode()
+    answer = still.raw(b"GET /healthz HTTP/1.1\r\n" + two + b"Connection: close\r\n\r\n")
     assert b" 400 " in answer.split(b"\r\n")[0]
 
 
-def test_its_own_names_are_right(site: Site) -> None:
-    for host in (f"127.0.0.1:{site.port}", f"localhost:{site.port}", f"LocalHost:{site.port}"):
-        assert httpx.get(f"{site.url}/healthz", headers={"Host": host}).status_code == 200
+def test_its_own_names_are_right(still: Site) -> None:
+    for host in (
+        f"127.0.0.1:{still.port}",
+        f"localhost:{still.port}",
+        f"LocalHost:{still.port}",
+    ):
+        assert still.nobody.get("/healthz", headers={"Host": host}).status_code == 200
 
 
 def test_names_of_a_reverse_proxy(serve: Callable[..., Site]) -> None:
@@ -117,23 +122,23 @@ def test_its_own_page_may_write_and_so_may_programs(site: Site) -> None:
 
 def test_who_has_no_token_sees_the_shell_and_nothing_else(site: Site) -> None:
     put(site.store, make_job("secret"))
-    with httpx.Client(base_url=site.url) as nobody:
-        for path in ("/admin", "/admin/jobs", "/admin/jobs/secret", "/healthz", "/static/x"):
-            answer = nobody.get(path)
-            assert answer.status_code == (404 if path == "/static/x" else 200)
-            assert "secret" not in answer.text
-        for path in (
-            "/api/admin/jobs", "/api/admin/jobs/secret", "/api/admin/jobs/stats",
-            "/api/admin/jobs/secret/log", "/api/admin/schedules", "/api/admin/events",
-            "/metrics", "/openapi.json", "/nothing", "/admin/../api/admin/jobs",
-            "/ADMIN/jobs",
-        ):  # fmt: skip
-            answer = nobody.get(path)
-            assert answer.status_code == 401, path
-            assert answer.headers["WWW-Authenticate"].startswith("Bearer")
-            assert "secret" not in answer.text
-        for path in ("/admin", "/healthz", "/static/index.html"):
-            assert nobody.post(path).status_code == 401
+    nobody = site.nobody
+    for path in ("/admin", "/admin/jobs", "/admin/jobs/secret", "/healthz", "/static/x"):
+        answer = nobody.get(path)
+        assert answer.status_code == (404 if path == "/static/x" else 200)
+        assert "secret" not in answer.text
+    for path in (
+        "/api/admin/jobs", "/api/admin/jobs/secret", "/api/admin/jobs/stats",
+        "/api/admin/jobs/secret/log", "/api/admin/schedules", "/api/admin/events",
+        "/metrics", "/openapi.json", "/nothing", "/admin/../api/admin/jobs",
+        "/ADMIN/jobs",
+    ):  # fmt: skip
+        answer = nobody.get(path)
+        assert answer.status_code == 401, path
+        assert answer.headers["WWW-Authenticate"].startswith("Bearer")
+        assert "secret" not in answer.text
+    for path in ("/admin", "/healthz", "/static/index.html"):
+        assert nobody.post(path).status_code == 401
 
 
 @pytest.mark.parametrize(
@@ -145,20 +150,21 @@ def test_who_has_no_token_sees_the_shell_and_nothing_else(site: Site) -> None:
         b"Bearer \xff\xfe", b"Bearer " + b"x" * 8000,
     ],
 )  # fmt: skip
-def test_a_wrong_token_is_401(site: Site, value: bytes) -> None:
-    answer = httpx.get(f"{site.url}/api/admin/jobs", headers=[(b"Authorization", value)])
+def test_a_wrong_token_is_401(still: Site, value: bytes) -> None:
+    answer = still.nobody.get("/api/admin/jobs", headers=[(b"Authorization", value)])
     assert answer.status_code == 401
     assert answer.json()["status"] == 401
 
 
-def test_the_token_counts_in_the_header_alone(site: Site) -> None:
-    url = f"{site.url}/api/admin/jobs"
-    assert httpx.get(f"{url}?token={TOKEN}").status_code == 401
-    assert httpx.get(f"{url}?access_token={TOKEN}").status_code == 401
-    assert httpx.get(url, headers={"Cookie": f"token={TOKEN}"}).status_code == 401
-    assert "set-cookie" not in site.get("/jobs").headers
-    twice = [("Authorization", "Bearer x"), ("Authorization", f"Bearer {TOKEN}")]
-    assert httpx.get(url, headers=twice).status_code == 401
+def test_the_token_counts_in_the_header_alone(still: Site) -> None:
+    path = "/api/admin/jobs"
+    assert still.nobody.get(f"{path}?token={TOKEN}").status_code == 401
+    assert still.nobody.get(f"{path}?access_token={TOKEN}").status_code == 401
+    assert still.nobody.get(path, headers={"Cookie": f"token={TOKEN}"}).status_code == 401
+    assert "set-cookie" not in still.get("/jobs").headers
+    twice = [("Authorization", f"Bearer {TOKEN}"), ("Authorization", "Bearer x")]
+    for headers in (twice, twice[::-1]):
+        assert still.nobody.get(path, headers=headers).status_code == 401
 
 
 def test_a_token_beyond_ascii_works_and_does_not_crash() -> None:
@@ -174,13 +180,13 @@ def test_guessing_is_slowed_down_and_the_owner_is_not(
     serve: Callable[..., Site], clock: FakeClock
 ) -> None:
     site = serve(failures=Rate(clock, FAILURES, 60.0))
-    url, wrong = f"{site.url}/metrics", {"Authorization": "Bearer wrong"}
-    codes = [httpx.get(url, headers=wrong).status_code for _ in range(FAILURES + 2)]
+    get, wrong = site.nobody.get, {"Authorization": "Bearer wrong"}
+    codes = [get("/metrics", headers=wrong).status_code for _ in range(FAILURES + 2)]
     assert codes == [401] * FAILURES + [429] * 2
-    assert httpx.get(url, headers=wrong).headers["Retry-After"] == "2"
+    assert get("/metrics", headers=wrong).headers["Retry-After"] == "2"
     assert site.get("/jobs").status_code == 200
     clock.advance(2)
-    codes = [httpx.get(url, headers=wrong).status_code for _ in range(2)]
+    codes = [get("/metrics", headers=wrong).status_code for _ in range(2)]
     assert codes == [401, 429]
 
 
@@ -234,10 +240,10 @@ def test_the_address_holds_the_token_behind_the_fragment() -> None:
         {"Content-Type": "application/json", "Content-Encoding": "gzip"},
     ],
 )
-def test_a_body_of_another_kind_is_415(site: Site, headers: dict[str, str]) -> None:
-    answer = site.client.post("/api/admin/jobs", content=b'{"name": "x"}', headers=headers)
+def test_a_body_of_another_kind_is_415(still: Site, headers: dict[str, str]) -> None:
+    answer = still.client.post("/api/admin/jobs", content=b'{"name": "x"}', headers=headers)
     assert answer.status_code == 415
-    assert site.store.list() == []
+    assert still.store.list() == []
 
 
 def test_json_may_say_its_charset(site: Site) -> None:
@@ -271,6 +277,18 @@ def test_so_is_one_that_does_not_say_its_size(serve: Callable[..., Site]) -> Non
     assert answer.status_code == 413
 
 
+def test_who_says_that_he_sends_too_much_need_not_send_it(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(incoming, "DISCARD", 0.1)
+    answer = site.raw(
+        f"POST /api/admin/jobs HTTP/1.1\r\nHost: 127.0.0.1:{site.port}\r\n".encode()
+        + AUTHORIZATION
+        + b"Content-Type: application/json\r\nContent-Length: 99999999999\r\n\r\n{"
+    )
+    assert b" 413 " in answer.split(b"\r\n")[0]
+
+
 def test_an_endless_body_is_cut_off(serve: Callable[..., Site]) -> None:
     site = serve(LIMITED)
     head = (
@@ -289,7 +307,10 @@ def test_an_endless_body_is_cut_off(serve: Callable[..., Site]) -> None:
     assert sent < 1 << 28
 
 
-def test_a_body_that_does_not_come_is_408(serve: Callable[..., Site]) -> None:
+def test_a_body_that_does_not_come_is_408(
+    serve: Callable[..., Site], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(incoming, "DISCARD", 0.1)
     site = serve(patience=0.2)
     for rest in (
         b"Content-Length: 100\r\n\r\n{",
@@ -312,8 +333,8 @@ def test_a_client_that_leaves_does_no_harm(site: Site) -> None:
     assert site.get("/jobs").json()["jobs"] == []
 
 
-def test_headers_that_do_not_end_are_refused(site: Site) -> None:
-    answer = site.raw(b"GET /healthz HTTP/1.1\r\nX: " + b"y" * 100_000)
+def test_headers_that_do_not_end_are_refused(still: Site) -> None:
+    answer = still.raw(b"GET /healthz HTTP/1.1\r\nX: " + b"y" * 100_000)
     assert b" 400 " in answer.split(b"\r\n")[0]
 
 
@@ -335,6 +356,36 @@ def test_a_head_that_does_not_come_is_given_up(
             assert any(line.startswith(f'data: {{"pending":{n + 1}') for line in lines)
 
 
+def test_the_next_head_is_waited_for_as_long_as_the_first(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fired, asked, answer = threading.Event(), threading.Event(), threading.Event()
+    give_up, stats = connection.Connection._give_up, site.store.stats
+
+    def seen(self: connection.Connection) -> None:
+        give_up(self)
+        fired.set()
+
+    def slow() -> Stats:
+        asked.set()
+        answer.wait(10)
+        return stats()
+
+    monkeypatch.setattr(connection, "PATIENCE", 0.2)
+    monkeypatch.setattr(connection.Connection, "_give_up", seen)
+    monkeypatch.setattr(site.store, "stats", slow)
+    host = f"Host: 127.0.0.1:{site.port}\r\n".encode()
+    with socket.create_connection(("127.0.0.1", site.port), timeout=10) as sock:
+        sock.sendall(b"GET /healthz HTTP/1.1\r\n" + host + b"\r\n")
+        assert asked.wait(10)
+        assert fired.wait(10)  # what is being answered is not disturbed
+        answer.set()
+        assert sock.recv(65536).startswith(b"HTTP/1.1 200")
+        sock.sendall(b"GET /healthz")
+        while sock.recv(65536):
+            pass
+
+
 def test_adding_has_a_rate(serve: Callable[..., Site]) -> None:
     site = serve('[dashboard]\nadd_rate = "3/h"\n')
     codes = [add(site).status_code for _ in range(4)]
@@ -351,8 +402,8 @@ def test_adding_has_a_rate(serve: Callable[..., Site]) -> None:
     ["/api/admin/jobs", "/admin", "/healthz", "/nothing", "/api/admin/jobs/x", "/metrics"],
 )
 @pytest.mark.parametrize("token", [True, False])
-def test_headers(site: Site, path: str, token: bool) -> None:
-    answer = site.client.get(path) if token else httpx.get(site.url + path)
+def test_headers(still: Site, path: str, token: bool) -> None:
+    answer = still.client.get(path) if token else still.nobody.get(path)
     policy = answer.headers["content-security-policy"]
     assert policy.startswith("default-src 'none'; script-src 'self'; ")
     assert "unsafe" not in policy
@@ -363,6 +414,15 @@ def test_headers(site: Site, path: str, token: bool) -> None:
     assert answer.headers["referrer-policy"] == "no-referrer"
     for name in ("set-cookie", "server", "access-control-allow-origin"):
         assert name not in answer.headers
+
+
+def test_head_is_get_without_a_body(still: Site) -> None:
+    for path, token in (("/healthz", False), ("/admin", False), ("/api/admin/jobs", True)):
+        client = still.client if token else still.nobody
+        answer, whole = client.head(path), client.get(path)
+        assert (answer.status_code, answer.content) == (200, b"")
+        assert answer.headers["content-length"] == str(len(whole.content))
+    assert still.nobody.head("/api/admin/jobs").status_code == 401
 
 
 @pytest.mark.parametrize(
@@ -377,9 +437,9 @@ def test_headers(site: Site, path: str, token: bool) -> None:
         "/api/admin/schedules/%0a", "/api/admin/jobs/%ff",
     ],
 )  # fmt: skip
-def test_nothing_leads_out(site: Site, path: str) -> None:
-    host = f"Host: 127.0.0.1:{site.port}\r\nConnection: close\r\n".encode()
-    answer = site.raw(f"GET {path} HTTP/1.1\r\n".encode() + host + AUTHORIZATION + b"\r\n")
+def test_nothing_leads_out(still: Site, path: str) -> None:
+    host = f"Host: 127.0.0.1:{still.port}\r\nConnection: close\r\n".encode()
+    answer = still.raw(f"GET {path} HTTP/1.1\r\n".encode() + host + AUTHORIZATION + b"\r\n")
     assert answer.split(b" ")[1] == b"404", answer
     assert b"root:" not in answer
     assert b"import" not in answer

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import httpx
@@ -295,7 +294,7 @@ def test_a_bug_is_500_and_told_on_standard_error(
 
 def test_healthz_has_no_job_in_it(site: Site) -> None:
     put(site.store, make_job("secret"))
-    assert httpx.get(f"{site.url}/healthz").json() == {"status": "ok"}
+    assert site.nobody.get("/healthz").json() == {"status": "ok"}
 
 
 def test_metrics(site: Site) -> None:
@@ -311,16 +310,16 @@ def test_metrics(site: Site) -> None:
         assert (words[2] if line.startswith("#") else line).startswith("jobctl_")
 
 
-def test_unknown_methods_and_paths(site: Site) -> None:
-    assert site.client.put("/api/admin/jobs", json={}).status_code == 405
+def test_unknown_methods_and_paths(still: Site) -> None:
+    assert still.client.put("/api/admin/jobs", json={}).status_code == 405
     for path in ("/x", "/api", "/api/admin", "/api/admin/jobs/a/b", "/admin.php"):
-        answer = site.client.get(path)
+        answer = still.client.get(path)
         assert answer.status_code == 404, path
         assert answer.json()["title"] == "Not Found"
 
 
-def test_the_document_describes_every_route(site: Site, tmp_path: Path) -> None:
-    document = site.client.get("/openapi.json").json()
+def test_the_document_describes_every_route(still: Site) -> None:
+    document = still.client.get("/openapi.json").json()
     assert document["openapi"] == "3.1.0"
     seed = {
         ("get", "/api/admin/jobs"), ("get", "/api/admin/jobs/stats"),

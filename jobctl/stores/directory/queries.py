@@ -5,6 +5,8 @@ Left to itself SQLite's planner once sorted a million rows for a claim of ten.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from jobctl.core.job import Status
 from jobctl.core.note import EVERYTHING
 from jobctl.stores.directory.rows import NUMBER, STATUSES, Row
@@ -30,28 +32,33 @@ class Queries(Turns, Selections):
 
     def oldest_due(self, now: int) -> Row | None:
         """Return the job that has been due for longest; it costs a look at each name."""
-        if EVERYTHING in self.paused():
+        paused = self.paused()
+        if EVERYTHING in paused:
             return None
-        ready = self.execute(
-            "SELECT MIN(since), seq FROM jobs WHERE seq IN (SELECT (SELECT seq FROM jobs "
-            "INDEXED BY oldest WHERE ready=1 AND name=counters.name "
-            "ORDER BY since, seq LIMIT 1) FROM counters WHERE status=? AND n>0 "
-            "AND name NOT IN (SELECT key FROM notes WHERE topic='pause'))",
-            (NUMBER[Status.PENDING],),
-        )
-        delayed = self.execute(
+        found = [(since, seq) for name, since, seq in self._oldest() if name not in paused]
+        found += self.execute(
             "SELECT due, seq FROM jobs INDEXED BY waiting WHERE ready=2 AND due<=? "
             "AND name NOT IN (SELECT key FROM notes WHERE topic='pause') "
             "ORDER BY due LIMIT 1",
             (now,),
-        )
-        found = [row for row in (*ready, *delayed) if row[0] is not None]
+        ).fetchall()
         if not found:
             return None
         row = self.execute(
             "SELECT id, seq, segment, offset, length FROM jobs WHERE seq=?", (min(found)[1],)
         ).fetchone()
         return Row(row[0], row[1], Place(*row[2:]))
+
+    def _oldest(self) -> Iterator[tuple[str, int, int]]:
+        """Yield the longest waiting ready job of each name: (name, since, seq)."""
+        name = ""
+        while row := self.execute(
+            "SELECT name, since, seq FROM jobs INDEXED BY oldest "
+            "WHERE ready=1 AND name > ? ORDER BY name, since, seq LIMIT 1",
+            (name,),
+        ).fetchone():
+            yield row
+            name = row[0]
 
     def best(
         self, name: str, key: str, after: tuple[int, int, int], limit: int

@@ -107,7 +107,7 @@ export function jobList(go) {
       const words = h("p", {}, `${countOf(matched)} would be ${DONE[action]}. Those whose status does not fit are left alone.`);
       if (!(await ask(`${verb} ${countOf(matched)}?`, words, `${verb} ${number(matched)}`, { danger: action === "delete" }))) return;
       const done = await api.post("/jobs/bulk", { action, filter: chosen });
-      say(`${countOf(done.changed)} ${DONE[action]}` + (done.refused ? `, ${number(done.refused)} left alone` : ""));
+      say(`${countOf(done.changed)} ${DONE[action]}` + (done.skipped ? `, ${number(done.skipped)} left alone` : ""));
       selected.clear();
       await refresh();
     } catch (error) {

@@ -1,0 +1,107 @@
+"""Several jobs at once over HTTP: counted, cleaned up, and what a filter matches."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from litestar import get, post
+from litestar.params import RawBody
+
+from jobctl.core.intake import parse_time
+from jobctl.core.units import seconds
+from jobctl.errors import Conflict, InvalidJob, NotFound
+from jobctl.services.looking import parsed
+from jobctl.services.queue import QueueService
+from jobctl.web import asked, records
+from jobctl.web.backend import Services
+from jobctl.web.docs import doc
+from jobctl.web.jobs import ROOT
+
+#: How many jobs a dry run shows.
+SHOWN = 10
+#: How many jobs are read at a time where all are meant.
+STEP = 500
+
+
+@get(
+    f"{ROOT}/stats",
+    sync_to_thread=True,
+    opt=doc("How many jobs have each status.", records.Counts),
+)
+def stats(backend: Services) -> dict[str, int]:
+    return backend.queue.stats().as_dict()
+
+
+@post(
+    f"{ROOT}/cleanup",
+    status_code=200,
+    sync_to_thread=True,
+    opt=doc(
+        "Delete finished jobs that are old enough.",
+        records.Deleted,
+        records.Matched,
+        body=records.Cleanup,
+        example={"older_than": "7d"},
+        answer={"deleted": 42},
+    ),
+)
+def cleanup(body: RawBody, backend: Services) -> records.Deleted | records.Matched:
+    wanted = asked.body(body, records.Cleanup)
+    before = _cutoff(wanted, backend.clock.now())
+    if wanted.dry_run:
+        matched, jobs = backend.queue.cleanup_matches(before)
+        return records.Matched(matched, backend.records(jobs))
+    return records.Deleted(backend.queue.cleanup(before))
+
+
+def _cutoff(wanted: records.Cleanup, now: datetime) -> datetime | None:
+    if wanted.older_than is not None and wanted.before is not None:
+        raise InvalidJob("older_than and before say the same in two ways: give one")
+    if wanted.older_than is not None:
+        return now - timedelta(seconds=seconds(wanted.older_than))
+    return None if wanted.before is None else parse_time(wanted.before, what="before")
+
+
+@post(
+    f"{ROOT}/bulk",
+    status_code=200,
+    sync_to_thread=True,
+    opt=doc(
+        "Retry, cancel or delete all jobs that a filter matches.",
+        records.Done,
+        records.Matched,
+        body=records.Bulk,
+        example={"action": "retry", "filter": "status:failed", "dry_run": True},
+        answer={"matched": 3, "changed": 3, "skipped": 0},
+    ),
+)
+def bulk(body: RawBody, backend: Services) -> records.Done | records.Matched:
+    wanted = asked.body(body, records.Bulk)
+    chosen, queue = parsed(wanted.filter), backend.queue
+    if not chosen.terms:
+        raise InvalidJob("the filter is empty: say which jobs, such as status:failed")
+    if wanted.dry_run:
+        first = queue.page(chosen, limit=SHOWN).jobs
+        return records.Matched(queue.stats(chosen).total, backend.records(first))
+    changed = skipped = 0
+    after: int | None = None
+    while True:
+        page = queue.page(chosen, limit=STEP, after=after)
+        for job in page.jobs:
+            done = _done(queue, wanted.action, job.id)
+            changed, skipped = changed + done, skipped + (not done)
+        after = page.after
+        if after is None:
+            return records.Done(changed + skipped, changed, skipped)
+
+
+def _done(queue: QueueService, action: str, job_id: str) -> bool:
+    """Do it to one job, and return whether its status allowed that."""
+    try:
+        getattr(queue, action)(job_id)
+    except (Conflict, NotFound):
+        return False
+    return True
+
+
+ROUTES = [stats, cleanup, bulk]
