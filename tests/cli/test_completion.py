@@ -299,7 +299,7 @@ def test_every_place_for_an_id_or_a_name_has_a_source() -> None:
                 place = " ".join(filter(None, (name, verb, str(param.name))))
                 found[place] = None if source is None else source.__name__.strip("_")
     ids = {place for place, source in found.items() if source == "ids"}
-    assert {"show job_id", "explain job_id", "retry ids", "cancel ids", "wait ids"} <= ids
+    assert {"show job_id", "explain job_id", "retry chosen", "cancel chosen", "wait ids"} <= ids
     assert "add after" in ids
     names = {place for place, source in found.items() if source == "names"}
     assert {"add name", "list name", "pause names", "resume names", "schedule add job"} <= names

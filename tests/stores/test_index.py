@@ -249,9 +249,9 @@ def test_each_statement_uses_the_index_that_it_names(tmp_path: Path) -> None:
     index.oldest_due(5)
     index.live_bytes(1)
     index.execute(
-        "INSERT INTO jobs VALUES (1,'a',1,'m','',0,1,0,0,1,NULL,1,NULL,0,NULL,1,0,9), "
-        "(2,'b',1,'n','k',0,1,0,0,1,NULL,1,NULL,0,NULL,1,0,9), "
-        "(3,'c',1,'o','',0,1,0,0,1,NULL,1,NULL,0,NULL,1,0,9)"
+        "INSERT INTO jobs VALUES (1,'a',1,'m','',0,1,0,0,1,NULL,NULL,0,1,NULL,1,0,9), "
+        "(2,'b',1,'n','k',0,1,0,0,1,NULL,NULL,0,1,NULL,1,0,9), "
+        "(3,'c',1,'o','',0,1,0,0,1,NULL,NULL,0,1,NULL,1,0,9)"
     )
     assert index.ahead("n", (0, 0, 9), 5, 10) == (1, 2)
     index.ended(3, 5, 10)

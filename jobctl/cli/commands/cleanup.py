@@ -33,7 +33,7 @@ def command(
     yes: Yes = False,
     json: Json = False,
 ) -> int:
-    """Delete finished jobs: those that match, or that finished long ago.
+    """Delete jobs that finished long ago, or that match.
 
     They are completed, failed or cancelled. Without a filter and an option the [retention]
     of jobs.toml decides.
