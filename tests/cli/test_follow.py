@@ -10,7 +10,8 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -218,9 +219,16 @@ def real(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     (tmp_path / "jobs.toml").write_text('[run]\nhandlers = ["handlers"]\n')
 
 
-def start(*args: str, **options: int) -> subprocess.Popen[bytes]:
+@contextmanager
+def start(*args: str, **options: int) -> Iterator[subprocess.Popen[bytes]]:
+    """Run jobctl; it is killed if the test leaves it running."""
     out, err = (options.get(name, subprocess.PIPE) for name in ("stdout", "stderr"))
-    return subprocess.Popen([*JOBCTL, *args], stdout=out, stderr=err)
+    with subprocess.Popen([*JOBCTL, *args], stdout=out, stderr=err) as process:
+        try:
+            yield process
+        finally:
+            if process.poll() is None:
+                process.kill()
 
 
 @pytest.mark.usefixtures("real")
@@ -229,7 +237,7 @@ def test_a_job_is_followed_through_its_retries(store: DirectoryStore) -> None:
         assert following.stdout is not None
         assert following.stderr is not None
         job_id = following.stdout.readline().decode().strip()
-        assert b"no daemon runs" in following.stderr.readline()
+        assert b"No daemon runs." in following.stderr.readline()
         with start("run") as daemon:
             out, err = following.communicate(timeout=60)
             assert following.returncode == 0
