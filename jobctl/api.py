@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from jobctl.core.store import Stats
     from jobctl.runtime.embedded import Embedded
     from jobctl.services.adding import Spec
+    from jobctl.services.bulk import Done
     from jobctl.services.explaining.answer import Explanation
     from jobctl.services.queue import QueueService
 
@@ -167,12 +168,25 @@ class Queue:
         """Remove a job that is not running. Raises NotFound, WrongStatus."""
         self._opened.delete(job_id)
 
-    def cleanup(self, older_than: datetime | timedelta | None = None) -> int:
+    def bulk(self, verb: str, filter: str, *, dry_run: bool = False) -> Done:
+        """Retry, cancel, delete or cleanup all jobs that pass a filter; return what was done.
+
+        Those whose status the verb does not fit are left alone; cleanup deletes finished
+        jobs. It goes in steps, each a transaction; with `dry_run` nothing is changed. The
+        result has matched, changed, skipped (changed by others meanwhile) and jobs, the
+        first ten. Raises InvalidFilter, InvalidJob.
+        """
+        return self._opened.bulk(verb, filter).run(dry_run=dry_run)
+
+    def cleanup(
+        self, older_than: datetime | timedelta | None = None, filter: str | None = None
+    ) -> int:
         """Delete finished jobs that ended before a time, or longer ago than a duration.
 
-        Without either the configured retention decides. Returns how many went.
+        With a filter those of them that pass. Without either the configured retention
+        decides. Returns how many went.
         """
-        return self._opened.cleanup_older(older_than)
+        return self._opened.cleanup_older(older_than, filter)
 
     def wait(self, job_ids: str | Sequence[str], timeout: float | None = None) -> _Jobs:
         """Block until jobs have ended, at most `timeout` seconds, and return them.
@@ -297,6 +311,7 @@ class AsyncQueue:
     resume = _mirror(Queue.resume)
     paused = _mirror(Queue.paused)
     delete = _mirror(Queue.delete)
+    bulk = _mirror(Queue.bulk)
     cleanup = _mirror(Queue.cleanup)
     wait = _mirror(Queue.wait)
     start = _mirror(Queue.start)

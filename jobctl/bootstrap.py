@@ -55,27 +55,53 @@ def with_flags(
     return msgspec.structs.replace(config, run=run)
 
 
-def open_store(config: Config) -> Store:
-    """Open the store, and create it if it is not there. Raises StoreError, ConfigError."""
+def store_folder(config: Config) -> Path:
+    """Return the folder of the store, whether it is there or not; as root, become its owner.
+
+    Raises StoreError, ConfigError.
+    """
     if config.store.startswith("postgresql:"):
         raise ConfigError(
             "a postgresql:// store is not supported by this version: "
             "name a folder with --store or [store] path"
         )
     from jobctl.stores.directory.layout import act_as_owner
-    from jobctl.stores.directory.store import DirectoryStore
 
     root = Path(config.store)
     act_as_owner(root)
+    return root
+
+
+def open_store(config: Config) -> Store:
+    """Open the store, and create it if it is not there. Raises StoreError, ConfigError."""
+    root = store_folder(config)
+    from jobctl.stores.directory.store import DirectoryStore
+
     return DirectoryStore(root)
+
+
+def existing_store(config: Config, patience: float) -> Store | None:
+    """Open the store if it is there, and wait for its writers `patience` seconds at most.
+
+    Raises StoreError, ConfigError.
+    """
+    from jobctl.stores.directory.layout import act_as_owner
+    from jobctl.stores.directory.store import DirectoryStore
+
+    root = Path(config.store)
+    if not (root / "store.json").exists():
+        return None
+    act_as_owner(root)
+    return DirectoryStore(root, patience=patience)
 
 
 def open_queue(config: Config) -> QueueService:
     """Return the services of the queue, on its store."""
-    return _queue_on(open_store(config), config)
+    return queue_on(open_store(config), config)
 
 
-def _queue_on(store: Store, config: Config) -> QueueService:
+def queue_on(store: Store, config: Config) -> QueueService:
+    """Return the services of the queue, on a store that is open."""
     kept = {status: config.retention.get(status.value) for status in FINISHED}
     return QueueService(
         store,
@@ -125,7 +151,7 @@ def _cleaner(store: Store, config: Config) -> Callable[[int], int]:
     """Return what removes at most so many things that [retention] does not keep."""
     from jobctl.services.oldlogs import OldLogs
 
-    queue = _queue_on(store, config)
+    queue = queue_on(store, config)
     logs = OldLogs(store, SystemClock(), config.retention.get("logs"))
     return lambda limit: queue.retain(limit) or logs.step(limit)
 
@@ -138,12 +164,14 @@ def run_daemon(
     processes: Sequence[str] = (),
     stop_on_eof: bool = False,
     reread: Callable[[], Config] | None = None,
+    dashboard: bool = False,
 ) -> int:
     """Be the daemon of the configured store until it is stopped; return the exit code.
 
     `processes` are NAME=MODULE:FUNCTION, `stop_on_eof` makes the end of standard input a
-    signal to stop, `reread` reads the configuration anew for a reload. Raises HandlerError,
-    StoreError or ConfigError if it cannot start.
+    signal to stop, `reread` reads the configuration anew for a reload. With
+    `dashboard` there is one beside it. Raises HandlerError, StoreError or ConfigError if it
+    cannot start.
     """
     from jobctl.runtime.daemon import Daemon
     from jobctl.runtime.log import Log
@@ -164,12 +192,24 @@ def run_daemon(
         def anew() -> Settings:
             return settings(config if reread is None else reread())
 
-        Daemon(store, settings(config), clock, log, anew).run(burst=burst, standby=standby)
+        companion = None
+        if dashboard:
+            from jobctl.runtime.companion import Companion
+
+            companion = Companion(_place(config), clock, log)
+        daemon = Daemon(store, settings(config), clock, log, anew, companion)
+        daemon.run(burst=burst, standby=standby)
     except KeyboardInterrupt:
         log.info("stopped before it was ready")
     finally:
         store.close()
     return 0
+
+
+def _place(config: Config) -> list[str]:
+    """Return the flags by which another command finds the same configuration and store."""
+    file = ["--config", str(config.file)] if config.file else []
+    return ["--store", config.store, *file]
 
 
 def _settings(

@@ -14,6 +14,7 @@ from jobctl.clock import SystemClock, local_zone
 from jobctl.config import Config, dropins
 from jobctl.core.declaring import as_table, declaration
 from jobctl.core.schedule import Schedule
+from jobctl.core.store import Store
 from jobctl.errors import Conflict
 from jobctl.services.known import read_schedules
 from jobctl.services.scheduler import SchedulerService
@@ -21,7 +22,12 @@ from jobctl.services.scheduler import SchedulerService
 
 def open_scheduler(config: Config) -> SchedulerService:
     """Return the service of the schedules; the configuration was read with them."""
-    return SchedulerService(bootstrap.open_store(config), SystemClock(), declared(config))
+    return scheduler_on(bootstrap.open_store(config), config)
+
+
+def scheduler_on(store: Store, config: Config) -> SchedulerService:
+    """Return the service of the schedules, on a store that is open."""
+    return SchedulerService(store, SystemClock(), declared(config))
 
 
 def declared(config: Config) -> dict[str, Schedule]:

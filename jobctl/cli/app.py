@@ -9,6 +9,8 @@ from typing import Any
 from jobctl.errors import JobctlError
 
 INTERRUPTED = 130
+#: Set by a shell that asks what may follow (see jobctl.cli.completing).
+COMPLETING = "_JOBCTL_COMPLETE"
 #: What a shell reports of a program that a closed pipe ended (128 + SIGPIPE).
 CLOSED_PIPE = 141
 
@@ -44,6 +46,10 @@ def _run(args: list[str] | None) -> int:
 
     try:
         command = typer.main.get_command(tree.app)
+        if COMPLETING in os.environ:
+            from jobctl.cli.completing.answer import complete
+
+            return complete(command, os.environ)
         code = command.main(args, prog_name="jobctl", standalone_mode=False)
         return code if isinstance(code, int) else 0
     except JobctlError as err:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from jobctl.core.filterfields import FILTER_FIELDS, WITH_PARTS
+from jobctl.core.text import nearest
 
 if TYPE_CHECKING:
     from jobctl.core.filters import Filter
@@ -22,8 +23,33 @@ _FILTER = re.compile(
 
 Filters = Annotated[
     list[str] | None,
-    typer.Argument(metavar="[FILTER...]", help="Such as status:failed age>2h. See the guide."),
+    typer.Argument(metavar="[FILTER...]", help="Such as status:failed age>2h; all must hold."),
 ]
+
+
+#: Of a command for ids or a filter.
+Targets = Annotated[
+    list[str],
+    typer.Argument(
+        metavar="ID...|FILTER...",
+        help="Ids, or beginnings that only one has; or a filter, such as status:failed age>2h.",
+    ),
+]
+
+
+def given(arguments: Sequence[str]) -> Filter | None:
+    """Return the filter that the arguments are, None if they are ids.
+
+    Raises InvalidFilter, which points at an id among filters, too.
+    """
+    return parse(arguments) if any(map(is_filter, arguments)) else None
+
+
+def hint(argument: str) -> str:
+    """Return what is said beside the news that there is no such job, if a filter was meant."""
+    word, colon, value = argument.partition(":")
+    right = nearest(word.lower(), list(FILTER_FIELDS)) if colon else None
+    return f" (for a filter: did you mean {right}:{value}?)" if right else ""
 
 
 def is_filter(argument: str) -> bool:

@@ -61,12 +61,9 @@ class Session:
 
     def record(self, job: Any) -> dict[str, Any]:
         """Return a job's public record, with what the configuration redacts hidden."""
-        from jobctl.cli.redact import redacted
+        from jobctl.core.redact import job_record
 
-        record: dict[str, Any] = job.record()
-        for field in ("data", "result", "shell"):
-            record[field] = redacted(record[field], self.config.redact)
-        return record
+        return job_record(job, self.config.redact)
 
     def records(self, jobs: list[Any]) -> list[dict[str, Any]]:
         """Return the public records of some jobs."""

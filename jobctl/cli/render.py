@@ -258,14 +258,52 @@ def live(
 
 
 @contextmanager
-def progress(what: str, total: int) -> Iterator[Callable[[int], None]]:
-    """Show a progress bar on stderr if that is a terminal; yields a function to advance it."""
+def progress(
+    what: str, total: int | None, *, patience: float = 0.0
+) -> Iterator[Callable[[int], None]]:
+    """Show a progress bar on stderr if that is a terminal; yields a function to advance it.
+
+    It appears after `patience` seconds; a `total` of None is not known yet.
+    """
     if not on_terminal(sys.stderr):
         yield lambda count: None
         return
+    from threading import Timer
+
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
-    with Progress(*columns, console=_console(sys.stderr), transient=True) as bar:
-        task = bar.add_task(clean(what), total=total)
+    bar = Progress(
+        *columns, console=_console(sys.stderr), transient=True,
+        redirect_stdout=False, redirect_stderr=False,
+    )  # fmt: skip
+    task = bar.add_task(clean(what), total=total)
+    later = Timer(patience, bar.start)
+    later.daemon = True
+    begin = later.start if patience else bar.start
+    begin()
+    try:
         yield lambda count: bar.advance(task, count)
+    finally:
+        if patience:
+            later.cancel()
+            later.join()
+        if bar.live.is_started:
+            bar.stop()
+
+
+class JsonArray:
+    """A JSON array that is printed while its values come, one a line."""
+
+    def __init__(self) -> None:
+        self._before = "[\n"
+
+    def add(self, values: Iterable[Any]) -> None:
+        """Print more values."""
+        for value in values:
+            sys.stdout.write(f"{self._before}  {json_text(value, one_line=True)}")
+            self._before = ",\n"
+
+    def end(self) -> None:
+        """Print the end."""
+        sys.stdout.write("[]\n" if self._before == "[\n" else "\n]\n")

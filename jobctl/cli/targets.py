@@ -13,7 +13,7 @@ from jobctl.cli.options import Session
 from jobctl.cli.words import local, relative, remark
 from jobctl.clock import SystemClock
 from jobctl.core.units import counted
-from jobctl.errors import InvalidJob, JobctlError
+from jobctl.errors import InvalidJob, JobctlError, NotFound
 
 AnyJob = Any
 
@@ -44,7 +44,7 @@ def each(
             job = queue.resolve(given)
             tried.jobs.append(act(job))
         except JobctlError as err:
-            render.error(err)
+            render.error(f"{err}{filters.hint(given) if isinstance(err, NotFound) else ''}")
             tried.code = tried.code or err.exit_code
         else:
             if show:

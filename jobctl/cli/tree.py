@@ -18,12 +18,13 @@ if TYPE_CHECKING:
 #: The commands in the order of the help. Each is a module of jobctl.cli.commands.
 COMMANDS = (
     "add", "list", "show", "logs", "follow", "explain", "wait", "retry", "cancel", "delete",
-    "cleanup", "stats", "pause", "resume", "run", "schedule", "health", "init", "config",
+    "cleanup", "stats", "pause", "resume", "run", "schedule", "dashboard", "health", "doctor",
+    "init", "config",
     "systemd",
 )  # fmt: skip
 
 #: The commands that go on for long enough to leave garbage (see jobctl.cli.app.main).
-LONG = ("run", "wait", "follow", "logs", "stats")
+LONG = ("run", "wait", "follow", "logs", "stats", "dashboard")
 
 
 class LazyGroup(QuickGroup):

@@ -170,6 +170,7 @@ _dashboard = table(
     {
         "host": kinds.text,
         "port": whole(0, 65535),
+        "hosts": kinds.texts,
         "allow_shell": kinds.yes_or_no,
         "allow_remote": kinds.yes_or_no,
         "add_rate": kinds.rate,

@@ -45,8 +45,8 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:@-]{0,127}", re.ASCII)
 _FILTER = re.compile(
     rf"(?:{'|'.join(FILTER_FIELDS)}|(?:{'|'.join(WITH_PARTS)})\.[^:]*):", re.ASCII
 )
-# Arguments that mean something else: GET /api/admin/jobs/stats, POST .../cleanup.
-_RESERVED = ("stats", "cleanup")
+# Arguments that mean something else: GET /api/admin/jobs/stats, POST .../cleanup, .../bulk.
+_RESERVED = ("stats", "cleanup", "bulk")
 # 256 is a multiple of 32, so each byte gives one of the 32 letters with the same chance.
 _LETTERS = b"abcdefghijklmnopqrstuvwxyz234567" * 8
 

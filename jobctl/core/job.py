@@ -44,6 +44,8 @@ class Status(StrEnum):
 
 FINISHED = (Status.COMPLETED, Status.FAILED, Status.CANCELLED)
 RETRYABLE = (Status.FAILED, Status.CANCELLED)
+CANCELLABLE = (Status.PENDING, Status.RUNNING)
+DELETABLE = (Status.PENDING, *FINISHED)
 
 
 class Outcome(StrEnum):
@@ -294,7 +296,7 @@ def cancel(job: Job[T], now: datetime, reason: JobError | None = None) -> Job[T]
 
     `reason` becomes the error of a job that is cancelled without anybody's having asked.
     """
-    _require(job, (Status.PENDING, Status.RUNNING), "cancelled")
+    _require(job, CANCELLABLE, "cancelled")
     if job.status is Status.RUNNING:
         return job if job.cancelling else _change(job, cancelling=True)
     error = reason or job.error
@@ -303,12 +305,12 @@ def cancel(job: Job[T], now: datetime, reason: JobError | None = None) -> Job[T]
 
 def delete(job: Job[T]) -> None:
     """Raise WrongStatus if the job may not be deleted: it is running."""
-    _require(job, (Status.PENDING, *FINISHED), "deleted")
+    _require(job, DELETABLE, "deleted")
 
 
 def replace(old: Job[Any], new: Job[T]) -> Job[T]:
     """Return `new` as the next state of `old`: same id and place, a life of its own."""
-    _require(old, (Status.PENDING, *FINISHED), "replaced")
+    _require(old, DELETABLE, "replaced")
     return msgspec.structs.replace(new, id=old.id, rev=old.rev + 1, seq=old.seq)
 
 

@@ -192,6 +192,10 @@ class Store(Protocol):
         """Return ids that begin with `prefix`, in alphabetical order."""
         ...
 
+    def names(self, prefix: str, limit: int) -> Sequence[str]:
+        """Return names that jobs have and that begin with `prefix`, in alphabetical order."""
+        ...
+
     def list(
         self,
         *,
@@ -288,6 +292,14 @@ class Store(Protocol):
 
     def version(self) -> object:
         """Return something cheap that changes whenever anything was written."""
+        ...
+
+    def changed(self, since: object, limit: int) -> Sequence[str] | None:
+        """Return the ids of jobs that were added, changed or removed after a `version`.
+
+        None if they are more than `limit`, or that is not known any more. It is a hint: what
+        was only moved may be among them, and what is just being written.
+        """
         ...
 
     def wake(self) -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 
 from jobctl.clock import Clock
 from jobctl.core.store import Seat, Store
@@ -33,13 +34,18 @@ class Daemon:
         clock: Clock,
         log: Log,
         reread: Callable[[], Settings] | None = None,
+        companion: AbstractContextManager[object] | None = None,
     ) -> None:
-        """Make a daemon of `store`. `reread` reads the settings anew, for a reload."""
+        """Make a daemon of `store`. `reread` reads the settings anew, for a reload.
+
+        `companion` is a context that holds while it serves.
+        """
         self._store = store
         self._settings = settings
         self._reread = reread or (lambda: settings)
         self._clock = clock
         self._log = log
+        self._companion = companion or nullcontext()
 
     def run(self, *, burst: bool = False, standby: bool = False) -> None:
         """Serve until a signal asks to stop; with `burst`, until nothing more is due.
@@ -65,7 +71,8 @@ class Daemon:
                 serving.recovered(found)
                 family.recovered()
                 at_work = True
-                serving.serve(server, burst)
+                with self._companion:
+                    serving.serve(server, burst)
                 at_work = False
             finally:
                 serving.servers.close()

@@ -35,6 +35,7 @@ from jobctl.runtime.signals import Signals
 from jobctl.runtime.slots import Slots
 from jobctl.runtime.stop import Stop
 from jobctl.runtime.systemd import Manager
+from jobctl.runtime.tally import Counting
 from jobctl.runtime.teller import Teller
 from jobctl.runtime.throttle import Throttle
 from jobctl.services.telling import Trouble
@@ -68,6 +69,7 @@ class Serving:
         self._manager = manager
         self._teller = teller
         self._reporter = Reporter(log)
+        self._counting = Counting(in_use.settings.files, clock)
         self._loop = Loop()
         self._agenda = Agenda()
         self._stop = Stop(log, manager)
@@ -127,6 +129,7 @@ class Serving:
             self._keeper.stop()
             self._pool.crew.close()
             self._throttle.save()
+            self._counting.save()
             self._clockwork.close()
         self._reporter.summary()
 
@@ -162,6 +165,7 @@ class Serving:
             *self._agenda.waits(now, busy=self._keeper.busy),
             self._pool.tick(),
             self._throttle.tick(),
+            self._counting.tick(),
             self._in_use.wait(now),
             self._clockwork.wait(now),
             self._edits.wait(now),
@@ -226,6 +230,7 @@ class Serving:
         self._agenda.take(reply, now, self._clock.now())
         for job in reply.settled:
             self._reporter.ended(job)
+            self._counting.ended(job)
             self._clockwork.ended(job)
         for job in reply.cancelled:
             self._reporter.dropped(job)

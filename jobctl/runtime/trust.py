@@ -1,40 +1,33 @@
 """Whether the wall clock can be trusted: it is compared with the clock of the boot.
 
 A clock that steps by minutes was wrong before or is wrong now, and nobody can tell which.
-Until it has agreed with itself for a day nothing is deleted for its age, and no tick is
-made up for. What is known of it outlives the daemon in clock.json.
+Until it has agreed with itself for a day, or somebody says that it is right (`jobctl doctor
+--trust-clock`), nothing is deleted for its age, and no tick is made up for. What is known
+of it outlives the daemon in clock.json.
 """
 
 from __future__ import annotations
 
-import os
-from datetime import datetime
+from contextlib import suppress
 from pathlib import Path
-
-import msgspec
 
 from jobctl.clock import Clock
 from jobctl.core.units import human_duration
 from jobctl.runtime.log import Log
 from jobctl.runtime.process import boot_id as read_boot_id
+from jobctl.services.clockfile import (
+    STEP,
+    ClockRecord,
+    offset_of,
+    read_record,
+    take_confirmation,
+    write_record,
+)
 
-#: A step of the wall clock against the boot clock that is longer, in seconds, counts.
-STEP = 300.0
 #: Seconds for which the clock must agree with itself after a step.
 PROBATION = 86400.0
 #: Seconds between two writings of the file; a dead daemon was alive that long ago at most.
 EVERY = 30.0
-
-_FILE = "clock.json"
-
-
-class _Record(msgspec.Struct):
-    """What is kept: the wall clock less the boot clock, and what is left of a probation."""
-
-    boot_id: str
-    offset: float
-    alive: datetime
-    left: float = 0.0
 
 
 class Trust:
@@ -47,18 +40,19 @@ class Trust:
         self, clock: Clock, folder: Path, log: Log, boot_id: str | None = None
     ) -> None:
         self._clock = clock
-        self._path = folder / _FILE
+        self._folder = folder
         self._log = log
         self._boot_id = read_boot_id() if boot_id is None else boot_id
-        now, boot = clock.now(), clock.boot()
-        before = self._read()
+        boot = clock.boot()
+        before = read_record(folder)
         self.alive = None if before is None else before.alive
-        self._offset = now.timestamp() - boot
+        self._offset = offset_of(clock)
         self._left = 0.0 if before is None else before.left
         self._looked = boot
         self._write_at = boot
         if before is not None and before.boot_id == self._boot_id:
             self._compare(before.offset)
+        self._ask_confirmation()
 
     @property
     def trusted(self) -> bool:
@@ -68,13 +62,14 @@ class Trust:
     def look(self) -> float:
         """Compare the clocks; return the step in seconds if there was one, else 0."""
         boot = self._clock.boot()
-        before, self._offset = self._offset, self._clock.now().timestamp() - boot
+        before, self._offset = self._offset, offset_of(self._clock)
         if self._left > 0:
             self._left -= boot - self._looked
             if self._left <= 0:
                 self._log.info("the clock has agreed with itself for a day: all is as before")
         self._looked = boot
         step = self._compare(before)
+        self._ask_confirmation()
         if step or boot >= self._write_at:
             self.save()
         return step
@@ -82,15 +77,10 @@ class Trust:
     def save(self) -> None:
         """Write the file. It is not synced: it tells of clocks, and a boot starts anew."""
         self._write_at = self._looked + EVERY
-        record = _Record(self._boot_id, self._offset, self._clock.now(), max(0.0, self._left))
-        draft = self._path.with_suffix(".new")
-        try:
-            fd = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-            with open(fd, "wb") as file:
-                file.write(msgspec.json.encode(record))
-            draft.rename(self._path)
-        except OSError:
-            pass  # then the next daemon knows less
+        left = max(0.0, self._left)
+        record = ClockRecord(self._boot_id, self._offset, self._clock.now(), left)
+        with suppress(OSError):  # then the next daemon knows less
+            write_record(self._folder, record)
 
     def _compare(self, before: float) -> float:
         step = self._offset - before
@@ -105,8 +95,11 @@ class Trust:
         )
         return step
 
-    def _read(self) -> _Record | None:
-        try:
-            return msgspec.json.decode(self._path.read_bytes(), type=_Record)
-        except (OSError, msgspec.MsgspecError, UnicodeDecodeError):
-            return None
+    def _ask_confirmation(self) -> None:
+        if self._left <= 0:
+            return
+        with suppress(OSError):
+            if take_confirmation(self._folder, self._offset):
+                self._left = 0.0
+                self._log.info("the clock was confirmed: all is as before")
+                self.save()

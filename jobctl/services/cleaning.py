@@ -8,7 +8,6 @@ from datetime import datetime, timedelta
 import msgspec
 
 from jobctl.clock import Clock
-from jobctl.core.intake import parse_time
 from jobctl.core.job import FINISHED, Status
 from jobctl.core.note import TICK
 from jobctl.core.store import AnyJob, Store
@@ -46,52 +45,43 @@ class Cleaning:
         self._beside = beside
         self.keep = keep
 
-    def run(self, before: datetime | None) -> int:
-        """Delete finished jobs that ended before a time, and return how many.
-
-        Without a time `keep` decides, of the records of ticks too. A time without a zone
-        raises InvalidJob.
-        """
+    def run(self) -> int:
+        """Delete jobs and the records of ticks that are not kept, and return how many jobs."""
         deleted = 0
-        for status, cutoff in self._cutoffs(before):
+        for status, cutoff in self._cutoffs():
             while jobs := self._store.finished(status, cutoff, STEP):
                 deleted += self._delete(jobs)
                 if len(jobs) < STEP:
                     break
-        if before is None:
-            while jobs := self._surplus(STEP):
-                deleted += self._delete(jobs)
-            while self._drop_ticks(STEP):
-                pass
+        while jobs := self._surplus(STEP):
+            deleted += self._delete(jobs)
+        while self._drop_ticks(STEP):
+            pass
         return deleted
 
     def step(self, limit: int) -> int:
-        """Do one step of what `run` without a time does, and return how much went.
+        """Do one step of what `run` does, and return how much went.
 
         At most `limit` jobs or records of ticks go; 0 says that nothing is left to do.
         """
-        for status, cutoff in self._cutoffs(None):
+        for status, cutoff in self._cutoffs():
             if jobs := self._store.finished(status, cutoff, limit):
                 return max(1, self._delete(jobs))
         if surplus := self._surplus(limit):
             return max(1, self._delete(surplus))
         return self._drop_ticks(limit)
 
-    def matches(self, before: datetime | None) -> tuple[int, list[AnyJob]]:
+    def matches(self) -> tuple[int, list[AnyJob]]:
         """Return how many jobs `run` would delete for their age, and the first of them."""
         count = 0
         rows: list[AnyJob] = []
-        for status, cutoff in self._cutoffs(before):
+        for status, cutoff in self._cutoffs():
             count += self._store.count_finished(status, cutoff)
             if len(rows) < SHOWN:
                 rows.extend(self._store.finished(status, cutoff, SHOWN - len(rows)))
         return count, rows
 
-    def _cutoffs(self, before: datetime | None) -> Iterator[tuple[Status, datetime]]:
-        if before is not None:
-            moment = parse_time(before, what="before")
-            yield from ((status, moment) for status in FINISHED)
-            return
+    def _cutoffs(self) -> Iterator[tuple[Status, datetime]]:
         now = self._clock.now()
         for status in FINISHED:
             age = self.keep.ages.get(status)

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 SHOWN = 10
 #: How many jobs are read at a time where all are wanted.
 STEP = 1000
+ALL = 2**63
 
 # Inside the class, `list` is the method.
 _Jobs = list[AnyJob]
@@ -85,7 +86,11 @@ class Looking:
                 f"{show(prefix)} is the beginning of several ids: "
                 f"{', '.join(found[:SHOWN])}{more}. Give more of it"
             )
-        return required(self.get(found[0]) if found else None, prefix)
+        if not found:
+            from jobctl.services.candidates import near_id
+
+            raise missing(prefix, near_id(self._store, prefix))
+        return required(self.get(found[0]), prefix)
 
     def list(
         self,
@@ -124,7 +129,7 @@ class Looking:
         return Page([self._beside.shown(job) for job in found.jobs], found.after)
 
     def stream(
-        self, filter: Filter | str | None = None, *, limit: int, offset: int = 0
+        self, filter: Filter | str | None = None, *, limit: int = ALL, offset: int = 0
     ) -> Stream:
         """Return up to `limit` jobs, the newest first, without holding them all."""
         return Stream(self, parsed(filter), limit, offset)
@@ -158,17 +163,6 @@ class Looking:
 
         return Watch(self._store, self._clock, self._beside.shown)
 
-    def follow(
-        self, job_id: str, growth: Growth, timeout: float | None = None
-    ) -> Iterator[AnyJob | bytes]:
-        """Yield a job whenever it has changed, and what comes to its log, until it has ended.
-
-        `growth` is its log; see `services.following.follow`. Raises NotFound.
-        """
-        from jobctl.services.following import follow
-
-        return follow(self._store, self._clock, self._nap, growth, job_id, timeout)
-
     def log_path(self, job_id: str) -> Path:
         """Return where the log of a job is. It is there if its handler has printed anything."""
         return self._beside.log_path(job_id)
@@ -180,6 +174,21 @@ class Looking:
     def read_log(self, job_id: str) -> bytes:
         """Return all that a job's handlers have written so far. Raises OSError."""
         return self._beside.read_log(job_id)
+
+    def follow(
+        self, job_id: str, growth: Growth, timeout: float | None = None
+    ) -> Iterator[AnyJob | bytes]:
+        """Yield a job whenever it has changed, and what comes to its log, until it has ended.
+
+        `growth` is its log; see `services.following.follow`. Raises NotFound.
+        """
+        from jobctl.services.following import follow
+
+        return follow(self._store, self._clock, self._nap, growth, job_id, timeout)
+
+    def has_daemon(self) -> bool:
+        """Return whether a daemon has the seat of this store."""
+        return self._store.pulse(0).pid is not None
 
 
 def parsed(filter: Filter | str | None) -> Filter:
@@ -207,5 +216,11 @@ def _chosen(
 def required(job: AnyJob | None, job_id: str) -> AnyJob:
     """Return the job, or raise NotFound for its id."""
     if job is None:
-        raise NotFound(f"there is no job {show(job_id)[1:-1]}: `jobctl list` shows them")
+        raise missing(job_id)
     return job
+
+
+def missing(job_id: str, near: str | None = None) -> NotFound:
+    """Return the error for an id that no job has; `near` is one that was perhaps meant."""
+    hint = f"did you mean {near}?" if near else "`jobctl list` shows them"
+    return NotFound(f"there is no job {show(job_id)[1:-1]}: {hint}")

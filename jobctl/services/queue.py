@@ -8,10 +8,8 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from jobctl.clock import Clock
-from jobctl.core import dependencies
-from jobctl.core import job as transitions
-from jobctl.core.intake import MAX_DATA, new_job, own_id
-from jobctl.core.store import AnyJob, Store, Transaction
+from jobctl.core.intake import MAX_DATA, new_job, own_id, parse_time
+from jobctl.core.store import AnyJob, Store
 from jobctl.errors import InvalidJob
 from jobctl.services import pausing
 from jobctl.services.adding import (
@@ -26,8 +24,13 @@ from jobctl.services.adding import (
     with_shell,
 )
 from jobctl.services.cleaning import KEEP_ALL, Cleaning, Keep
-from jobctl.services.looking import Looking, required
+from jobctl.services.looking import Looking, parsed, required
 from jobctl.services.pausing import Pause
+from jobctl.services.verbs import CANCEL, DELETE, RETRY, Verb
+
+if TYPE_CHECKING:
+    from jobctl.core.filters import Filter
+    from jobctl.services.bulk import Bulk
 
 if TYPE_CHECKING:
     from jobctl.services.explaining.answer import Explanation
@@ -142,28 +145,29 @@ class QueueService(Looking):
 
         Raises NotFound or WrongStatus.
         """
-        now = self._clock.now()
-
-        def then(tx: Transaction, job: AnyJob) -> None:
-            dependencies.check_retry(tx, job)
-            if job.schedule is not None:  # its next tick finds it unfinished
-                from jobctl.services.marks import reopen
-
-                reopen(tx, job.schedule, job.id, now)
-
-        return self._change(job_id, transitions.retry, then)
+        return self._change(job_id, RETRY)
 
     def cancel(self, job_id: str) -> AnyJob:
         """Cancel a pending job, or ask the daemon to end a running one; return the job.
 
         Raises NotFound or WrongStatus.
         """
-        now = self._clock.now()
-        return self._change(
-            job_id,
-            lambda job: transitions.cancel(job, now),
-            lambda tx, job: dependencies.follow(tx, [job], now),
-        )
+        return self._change(job_id, CANCEL)
+
+    def delete(self, job_id: str) -> None:
+        """Remove a job that is not running. Raises NotFound or WrongStatus."""
+        self._change(job_id, DELETE)
+        self._beside.forget([job_id])
+
+    def bulk(self, verb: str, filter: Filter | str) -> Bulk:
+        """Return what does a verb to all jobs that a filter chooses, whose status it fits.
+
+        The verbs are retry, cancel, delete, and cleanup, which deletes finished jobs. Raises
+        InvalidFilter, InvalidJob.
+        """
+        from jobctl.services.bulk import Bulk
+
+        return Bulk(self._store, self._clock, self._beside, verb, parsed(filter))
 
     def pause(self, name: str | None = None) -> Pause:
         """Let the jobs of a name rest, None for all. Raises InvalidJob."""
@@ -177,22 +181,17 @@ class QueueService(Looking):
         """Return what rests: all jobs first, then by name."""
         return pausing.paused(self._store)
 
-    def delete(self, job_id: str) -> None:
-        """Remove a job that is not running. Raises NotFound or WrongStatus."""
-        with self._store.transaction() as tx:
-            job = required(tx.get(job_id), job_id)
-            transitions.delete(job)
-            tx.delete(job)
-            dependencies.follow(tx, [job], self._clock.now(), deleted=True)
-        self._beside.forget([job_id])
+    def cleanup(
+        self, before: datetime | None = None, filter: Filter | str | None = None
+    ) -> int:
+        """Delete finished jobs that ended before a time, of a filter; return how many.
 
-    def cleanup(self, before: datetime | None = None) -> int:
-        """Delete finished jobs that ended before a time; return how many.
-
-        Without a time the retention decides for each status. A time without a zone
+        Without either the retention decides for each status. A time without a zone
         raises InvalidJob.
         """
-        return self._cleaning.run(before)
+        if before is None and filter is None:
+            return self._cleaning.run()
+        return self.bulk("cleanup", finished(before, filter)).run().changed
 
     def retain(self, limit: int) -> int:
         """Do one step of what `cleanup` without a time does, and return how much went.
@@ -201,19 +200,29 @@ class QueueService(Looking):
         """
         return self._cleaning.step(limit)
 
-    def cleanup_older(self, than: datetime | timedelta | None) -> int:
+    def cleanup_older(
+        self, than: datetime | timedelta | None, filter: Filter | str | None = None
+    ) -> int:
         """Delete finished jobs that ended before a time, or longer ago than a duration."""
         if isinstance(than, timedelta):
             than = self._clock.now() - than
-        return self.cleanup(than)
+        return self.cleanup(than, filter)
 
     def close(self) -> None:
         """Let go of the store."""
         self._store.close()
 
-    def cleanup_matches(self, before: datetime | None = None) -> tuple[int, _Jobs]:
-        """Return how many jobs `cleanup` would delete, and the first of them."""
-        return self._cleaning.matches(before)
+    def cleanup_matches(
+        self, before: datetime | None = None, filter: Filter | str | None = None
+    ) -> tuple[int, _Jobs]:
+        """Return how many jobs `cleanup` would delete, and the first of them.
+
+        What the retention would delete for its age only.
+        """
+        if before is None and filter is None:
+            return self._cleaning.matches()
+        bulk = self.bulk("cleanup", finished(before, filter))
+        return bulk.matched(), bulk.first()
 
     def _wanted(self, name: str, data: Any, options: Mapping[str, Any]) -> Wanted:
         job = new_job(name, data, options, now=self._clock.now(), max_data=self._max_data)
@@ -234,17 +243,23 @@ class QueueService(Looking):
         except InvalidJob as err:
             raise InvalidJob(f"{place}{err}") from None
 
-    def _change(
-        self,
-        job_id: str,
-        transition: Callable[[AnyJob], AnyJob],
-        then: Callable[[Transaction, AnyJob], object],
-    ) -> AnyJob:
+    def _change(self, job_id: str, verb: Verb) -> AnyJob:
+        now = self._clock.now()
         with self._store.transaction() as tx:
-            job = required(tx.get(job_id), job_id)
-            changed = transition(job)
-            if changed is not job:
-                tx.save(changed)
-                then(tx, changed)
+            changed = verb.act(tx, required(tx.get(job_id), job_id), now)
+            verb.follow(tx, [changed], now)
         self._store.wake()
         return changed
+
+
+def finished(before: datetime | None, filter: Filter | str | None) -> Filter:
+    """Return the filter for finished jobs that ended before a time and pass another one.
+
+    Raises InvalidJob for a time without a zone, InvalidFilter.
+    """
+    from jobctl.core.filters import Filter
+
+    wanted = parsed(filter)
+    if before is None:
+        return wanted
+    return wanted & Filter.finished_before(parse_time(before, what="before"))

@@ -191,10 +191,9 @@ def workers(files: Path) -> dict[str, int]:
     folder = logfile.folder_in(files)
     found = {}
     for pid in pids(folder):
-        with suppress(OSError):
-            begun = _begun(path_of(folder, pid))
-            if begun is not None:
-                found[begun.job_id] = pid
+        begun = _begun(path_of(folder, pid))
+        if begun is not None:
+            found[begun.job_id] = pid
     return found
 
 
@@ -204,5 +203,8 @@ def worker_of(files: Path, job_id: str) -> int | None:
 
 
 def _begun(path: str) -> Begun | None:
-    with open(path, "rb") as file:
-        return unpack(file.read(START))
+    try:
+        with open(path, "rb") as file:
+            return unpack(file.read(START))
+    except OSError:
+        return None

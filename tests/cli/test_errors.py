@@ -36,8 +36,11 @@ USAGE = [
      "filter: 'extra' is no term such as status:failed; quote a value that has spaces\n"
      "  extra\n  ^"),
     (["list", "-q", "--json"], "--json, --jsonl and -q exclude each other: give one"),
+    (["health", "\x1b[31m"],
+     "got unexpected extra argument(s) (\\x1b[31m)\nSee jobctl health --help"),
     (["stats", "\x1b[31m"],
-     "got unexpected extra argument(s) (\\x1b[31m)\nSee jobctl stats --help"),
+     "filter: '\\x1b[31m' is no term such as status:failed; quote a value that has spaces\n"
+     "  \\x1b[31m\n  ^"),
 ]  # fmt: skip
 
 

@@ -84,6 +84,8 @@ def test_what_can_be_no_name_is_refused(cli: Cli, verb: str) -> None:
 def test_a_list_takes_no_name(cli: Cli) -> None:
     assert cli("pause", "--list", "mail").code == 2
     assert cli("resume", "mail").err == "note: mail was not paused\n"
+    cli("pause", "mail")
+    assert cli("resume", "mial").err == "note: mial was not paused (did you mean mail?)\n"
 
 
 def test_a_name_that_nobody_handles_is_noted(cli: Cli, store: DirectoryStore) -> None:

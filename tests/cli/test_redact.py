@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from jobctl.cli.redact import redacted
+from jobctl.core.redact import redacted
 from jobctl.stores.directory.store import DirectoryStore
 from tests.cli.conftest import Cli
 from tests.helpers import claim, end, make_job, put

@@ -136,7 +136,8 @@ def test_terms_together(store: Store, chosen: Sequence[str]) -> None:
 
 def test_many_names_are_no_longer_merged(store: Store) -> None:
     put(store, *(make_job(f"j{n}", name=f"n{n % 70}") for n in range(140)))
-    for text in ("name:n*", "name:*1*", "name~N1 status:pending", "name:n1,n2"):
+    put(store, make_job("other", name="x"))
+    for text in ("name:n*", "name:*1*", "name:*n* priority:0", "name~N1 status:pending"):
         check(store, text)
 
 
@@ -175,3 +176,14 @@ def test_tags_follow_their_jobs(store: Store) -> None:
     put(store, make_job("b"))
     claim(store, 2)
     assert (tagged("y"), tagged("z")) == ([], ["a"])
+
+
+def test_a_job_that_is_replaced_and_goes_on_at_once_is_the_new_one(store: Store) -> None:
+    put(store, make_job("a", tags=("old",)), make_job("b"))
+    old = there(store, "a")
+    new = transitions.replace(old, make_job("a", tags=("new",), created_at=after(50)))
+    with store.transaction() as tx:
+        tx.save(new)
+        tx.save(transitions.cancel(new, after(60)))
+    for text in ("tag!=new", "tag!=old", "tag:n*", "age<16m", "created:*"):
+        check(store, text)

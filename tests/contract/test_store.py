@@ -10,6 +10,7 @@ import pytest
 
 from jobctl.core import job as transitions
 from jobctl.core.job import Attempt, Exit, Job, JobError, Options, Outcome, Status
+from jobctl.core.note import PAUSE, Note
 from jobctl.core.retry import RetryPolicy
 from jobctl.core.store import Stats, Store, Transaction
 from jobctl.errors import StaleJob
@@ -324,6 +325,26 @@ def test_stats_follow_every_change(store: Store) -> None:
         tx.save(transitions.replace(there(store, "e"), make_job("e")))
     assert store.stats() == Stats(pending=4)
     assert store.stats().as_dict()["total"] == 4
+
+
+def test_what_has_changed_since_a_version(store: Store) -> None:
+    put(store, make_job("old"), make_job("kept"))
+    start = store.version()
+    assert store.changed(start, 10) == []
+    put(store, make_job("a"), make_job("b"))
+    middle = store.version()
+    [job] = claim(store)
+    end(store, job)
+    with store.transaction() as tx:
+        tx.delete(there(store, "a"))
+        tx.put(Note(PAUSE, "work", NOON))
+    assert store.changed(middle, 10) == ["a", "old"]
+    assert store.changed(start, 10) == ["a", "b", "old"]
+    assert store.changed(start, 3) == ["a", "b", "old"]
+    assert store.changed(start, 2) is None
+    assert store.changed(store.version(), 10) == []
+    for unknown in (None, "x", object()):
+        assert store.changed(unknown, 10) is None
 
 
 def test_version_changes_with_every_write_and_only_then(store: Store) -> None:

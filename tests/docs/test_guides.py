@@ -29,7 +29,12 @@ GUIDES = {
     ],
     "docs/schedules.md": ["02:30", "no tick has come yet", "nightly"],
     "docs/filters.md": ["scheduled in", "did you mean status?\n  status:failed stauts:dead\n"],
-    "docs/api-table.md": ["to ann@example.com, attempt 1", "3 wait", "'completed': 1"],
+    "docs/api-table.md": [
+        "to ann@example.com, attempt 1",
+        "3 wait",
+        "'completed': 1",
+        "1 far ahead",
+    ],
 }
 _BLOCK = re.compile(r"^( *)```(sh|python)\n(.*?)^ *```$", re.MULTILINE | re.DOTALL)
 _FILE = re.compile(r"# (\S+\.py)\n")

@@ -22,6 +22,28 @@ def test_the_tour_is_as_it_was_recorded(folder: Path) -> None:
         assert tour.steady(now) == tour.steady(came), f"$ {line}\n{now}"
 
 
+def test_recipes_work(folder: Path) -> None:
+    """The blocks of "In scripts", each as it stands, in a folder that `init` has made."""
+    section = tour.README.read_text(encoding="utf-8").partition("## In scripts")[2]
+    recipes = re.findall(r"```sh\n(.*?)```", section.partition("\n## ")[0], re.DOTALL)
+    assert len(recipes) == 2
+    said = ""
+    for recipe in ["jobctl init", *recipes, *recipes]:  # to do them again does no harm
+        done = subprocess.run(
+            ["bash", "-eo", "pipefail", "-c", recipe],
+            cwd=folder, capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        assert done.returncode == 0, f"{recipe}\n{done.stdout}{done.stderr}"
+        said += done.stdout
+    for text in ("report", "import-b.csv", "all completed"):
+        assert text in said
+    # What the timer starts is a command that adds a job.
+    unit = (folder / "units/report.service").read_text(encoding="utf-8")
+    (start,) = re.findall(r"^ExecStart=(.*)$", unit, re.MULTILINE)
+    done = subprocess.run(start.split(), cwd="/", capture_output=True, text=True, check=True)
+    assert re.fullmatch(r"[a-z2-7]{16}\n", done.stdout)
+
+
 def test_links_lead_somewhere() -> None:
     pages = [ROOT / "README.md", *(ROOT / "docs").glob("*.md")]
     for page in pages:

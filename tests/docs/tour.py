@@ -27,7 +27,12 @@ _VARYING = (
     (re.compile(r"\b[a-z2-7]{16}\b"), "ID"),
     (re.compile(r"\b\d{4}-\d\d-\d\d[T ]"), "DATE "),
     (re.compile(r"\b\d\d:\d\d:\d\d(\.\d+)?(Z|\+00:00)?"), "TIME"),
-    (re.compile(r"<?\b(\d+[dhms])*[\d.]+ ?(ms|[smhd]|[KMG]iB)\b( ago)?|\bjust now\b"), "N"),
+    (
+        re.compile(
+            r"(less than |<)?\b(\d+[dhms])*[\d.]+ ?(ms|[smhd]|[KMG]iB)\b( ago)?|\bjust now\b"
+        ),
+        "N",
+    ),
     (re.compile(r"\b\d{2,}\b"), "N"),  # a process
     (re.compile(r"/\S*/work/"), "/work/"),
     (re.compile(r"[ ─━]{2,}"), " "),

@@ -19,6 +19,7 @@ from jobctl.errors import StoreFull
 from jobctl.runtime.log import Log
 from jobctl.runtime.ticker import SEEN, Ticker
 from jobctl.runtime.trust import PROBATION, Trust
+from jobctl.services.clockfile import check_clock, confirm
 from jobctl.stores.memory import MemoryStore
 from tests.helpers import NOON, FakeClock, after, claim, end, ids, there
 
@@ -574,6 +575,35 @@ def test_a_boot_is_no_step(clock: FakeClock, tmp_path: Path, said: io.StringIO) 
     clock.time += timedelta(days=3)
     clock.seconds = 5.0
     assert trust(clock, tmp_path, said, boot="two").trusted
+
+
+def test_a_clock_that_somebody_confirms(
+    clock: FakeClock, tmp_path: Path, said: io.StringIO
+) -> None:
+    one = trust(clock, tmp_path, said)
+    confirm(tmp_path, clock)
+    clock.time += timedelta(hours=3)
+    # What was said of the clock before its step is not said of it now.
+    assert (one.look(), one.trusted) == (3 * 3600, False)
+    confirm(tmp_path, clock)
+    assert (one.look(), one.trusted) == (0, True)
+    assert "the clock was confirmed" in said.getvalue()
+    clock.time -= timedelta(hours=3)
+    assert (one.look(), one.trusted) == (-3 * 3600, False)  # it was said only once
+
+
+def test_the_next_daemon_believes_it_too(
+    clock: FakeClock, tmp_path: Path, said: io.StringIO
+) -> None:
+    one = trust(clock, tmp_path, said)
+    clock.time += timedelta(hours=3)
+    one.look()
+    one.save()
+    assert [found.code for found in check_clock(tmp_path)] == ["clock"]
+    confirm(tmp_path, clock)
+    assert not check_clock(tmp_path)
+    assert trust(clock, tmp_path, said).trusted
+    assert trust(clock, tmp_path, said).trusted
 
 
 def test_a_broken_file_is_none(clock: FakeClock, tmp_path: Path, said: io.StringIO) -> None:

@@ -58,7 +58,7 @@ def test_running(store: Watched) -> None:
 def test_running_in_a_worker(store: Watched) -> None:
     runs(store)
     folder = Path(logfile.folder_in(store.files))
-    (folder / ".spools").mkdir(parents=True)
+    Path(spool.path_of(str(folder), 11)).parent.mkdir(parents=True)
     for pid, job_id in ((11, "other"), (12, "it")):
         head = bytearray(spool.START)
         spool.say(head, Begun(job_id, 1, NOON, 0.0, 0))  # type: ignore[arg-type]  # a mapping
@@ -131,6 +131,8 @@ def test_completed(store: Watched) -> None:
         "It completed at 2026-11-24T12:00:02Z (58s ago), after 2.5s, in attempt 1."
     )
     assert (found.about, found.next) == ((), ())
+    store.answer = Pulse()  # it needs none
+    assert why(store).next == ()
 
 
 def test_completed_without_its_result(store: Watched) -> None:
@@ -276,6 +278,7 @@ def test_its_schedule(store: Watched) -> None:
     notes: list[Note] = [
         note_of("night", Standing(timing=nightly.timing), NOON),
         note_of("nightly", Standing(timing="every 5 | UTC | None | None"), NOON),
+        note_of("xy", Standing(timing="every 5 | UTC | None | None"), NOON),
         tick_note(tick),
     ]
     with store.transaction() as tx:

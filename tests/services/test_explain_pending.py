@@ -359,7 +359,10 @@ def test_without_a_daemon_no_limit_is_reached(store: Watched) -> None:
     claim(store)
     put(store, make_job("it"))
     store.answer = Pulse()
-    assert codes(why(store, rules=limits(work={"concurrency": 1}))) == ["no-daemon"]
+    rules = limits(work={"concurrency": 1})
+    assert codes(why(store, rules=rules)) == ["no-daemon"]
+    put(store, make_job("other", name="other"))
+    assert codes(why(store, "other", rules=rules)) == ["no-daemon", "queue"]
 
 
 # -- the line --------------------------------------------------------------------------
@@ -398,6 +401,11 @@ def test_those_before_it_at_the_rate_of_its_name(store: Watched) -> None:
     put(store, make_job("it"))
     rules = limits(work={"rate": (6, 60.0)})
     assert said(why(store, rules=rules), "queue").endswith("about 2m.")
+    put(store, *(make_job(f"quick{n}", priority=1) for n in range(5)))
+    for job in claim(store, 5):
+        end(store, job, at=after(1))
+    assert said(why(store, seconds=2, rules=rules), "queue").endswith("about 2m.")
+    assert said(why(store, seconds=2), "queue").endswith("about 5s.")
     write_rates(store.files, {"work": after(8).timestamp()})
     found = why(store, rules=rules)
     assert codes(found) == ["rate-limit", "queue"]

@@ -9,9 +9,11 @@ from typing import Any
 
 import pytest
 
+from jobctl.core.filters import Filter
 from jobctl.core.job import Outcome, Status
-from jobctl.core.store import AnyJob
+from jobctl.core.store import AnyJob, Page
 from jobctl.errors import InvalidJob, NotFound
+from jobctl.services.cleaning import Keep
 from jobctl.services.looking import SHOWN
 from jobctl.services.queue import QueueService
 from jobctl.stores.memory import MemoryStore, MemoryTransaction
@@ -41,11 +43,9 @@ class SpyStore(MemoryStore):
 
         return call
 
-    def finished(
-        self, status: Status, before: datetime, limit: int = 1000, *, newest: bool = False
-    ) -> list[AnyJob]:
-        self.rows_wanted.append(limit)
-        return super().finished(status, before, limit, newest=newest)
+    def select(self, wanted: Filter, now: datetime, **page: Any) -> Page:
+        self.rows_wanted.append(page["limit"])
+        return super().select(wanted, now, **page)
 
     def get(self, job_id: str) -> AnyJob | None:
         self.calls.append("read")
@@ -164,7 +164,8 @@ def test_a_job_that_changed_meanwhile_is_not_cleaned_up(
         return found if status is Status.CANCELLED else []
 
     monkeypatch.setattr(store, "finished", outdated)
-    assert queue.cleanup(after(1)) == 1
+    keep = Keep(ages={Status.CANCELLED: 0})
+    assert QueueService(store, FakeClock(after(1)), keep=keep).retain(10) == 1
     assert ids(store.list()) == ["a"]
 
 

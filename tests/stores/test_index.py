@@ -241,6 +241,7 @@ def test_each_statement_uses_the_index_that_it_names(tmp_path: Path) -> None:
         index.count(wanted, NOON)
         for newest in (True, False):
             index.pick(index.plan(wanted, NOON), newest=newest, after=5, limit=10, offset=2)
+    index.names("a", 10)
     index.finished(Status.FAILED, 5, 10)
     index.finished(Status.FAILED, 5, 10, newest=True)
     index.count_finished(Status.FAILED, 5)

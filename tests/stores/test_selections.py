@@ -73,6 +73,17 @@ def crowd(tmp_path_factory: pytest.TempPathFactory) -> DirectoryStore:
     return store
 
 
+def test_a_deep_offset_is_skipped_in_the_table(
+    crowd: DirectoryStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for text in ("name:*", "tag:eu,x", "status:pending,failed name!=x"):
+        wanted = Filter.parse(text)
+        monkeypatch.undo()
+        right = crowd.select(wanted, NOW, limit=3, offset=1)
+        monkeypatch.setattr("jobctl.stores.directory.selections.DEEP", 0)
+        assert crowd.select(wanted, NOW, limit=3, offset=1) == right
+
+
 def test_nobody_is_there_of_an_unknown_name(crowd: DirectoryStore) -> None:
     assert plan_of(crowd, "name:nobody").runs == []
     assert crowd.select(Filter.parse("name:nobody"), NOW).jobs == []

@@ -1,4 +1,4 @@
-"""jobctl cleanup: finished jobs that are old enough."""
+"""jobctl cleanup: finished jobs that match, or are old enough."""
 
 from __future__ import annotations
 
@@ -8,19 +8,21 @@ from typing import Annotated
 
 import typer
 
-from jobctl.cli import render, targets
-from jobctl.cli.options import DryRun, Json, Yes, session
+from jobctl.cli import bulk, filters, render, targets
+from jobctl.cli.options import DryRun, Json, Session, Yes, session
 from jobctl.cli.words import local_time
 from jobctl.clock import SystemClock
 from jobctl.core.intake import parse_time
-from jobctl.core.units import seconds
+from jobctl.core.units import counted, seconds
 from jobctl.errors import InvalidJob
+from jobctl.services.queue import finished
 
 EXAMPLE = "jobctl cleanup --older-than 7d --dry-run"
 
 
 def command(
     ctx: typer.Context,
+    chosen: filters.Filters = None,
     older_than: Annotated[
         str | None, typer.Option(metavar="DURATION", help="Finished longer ago: 7d, 12h.")
     ] = None,
@@ -30,27 +32,38 @@ def command(
     dry_run: DryRun = False,
     yes: Yes = False,
     json: Json = False,
-) -> None:
-    """Delete jobs that finished long ago.
+) -> int:
+    """Delete finished jobs: those that match, or that finished long ago.
 
-    These are completed, failed and cancelled ones.
-    Without an option the [retention] of jobs.toml decides.
+    They are completed, failed or cancelled. Without a filter and an option the [retention]
+    of jobs.toml decides.
     """
     here = session(ctx)
     cutoff = _cutoff(older_than, before)
-    if dry_run:
-        matched, jobs = here.queue.cleanup_matches(cutoff)
-        targets.dry_run(here, matched, jobs, "deleted", as_json=json)
-        return
-    if not yes and render.on_terminal(sys.stdin) and render.on_terminal(sys.stderr):
-        matched, _ = here.queue.cleanup_matches(cutoff)
-        if matched:
-            typer.confirm(f"Delete {matched:,} jobs?", abort=True, err=True)
-    deleted = here.queue.cleanup(cutoff)
-    if json:
-        render.json({"deleted": deleted})
+    asked = bulk.Asked(dry_run, yes, json, quiet=True)
+    if chosen or cutoff is not None:
+        wanted = finished(cutoff, filters.parse(chosen or ()))
+        done = bulk.act(here, "cleanup", wanted, asked)
     else:
-        render.lines([str(deleted)])
+        done = _retain(here, asked)
+    if json and not dry_run:
+        render.json({"deleted": done.changed})
+    elif not dry_run:
+        render.lines([str(done.changed)])
+    return done.code
+
+
+def _retain(here: Session, asked: bulk.Asked) -> bulk.Outcome:
+    """Do what [retention] says."""
+    if asked.dry_run:
+        matched, jobs = here.queue.cleanup_matches()
+        targets.dry_run(here, matched, jobs, "deleted", as_json=asked.json)
+        return bulk.Outcome()
+    if not asked.yes and render.on_terminal(sys.stdin) and render.on_terminal(sys.stderr):
+        matched, _ = here.queue.cleanup_matches()
+        if matched:
+            typer.confirm(f"Delete {counted(matched, 'job')}?", abort=True, err=True)
+    return bulk.Outcome(here.queue.cleanup())
 
 
 def _cutoff(older_than: str | None, before: str | None) -> datetime | None:

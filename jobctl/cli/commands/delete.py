@@ -6,15 +6,19 @@ from typing import Any
 
 import typer
 
-from jobctl.cli import render, targets
-from jobctl.cli.options import DryRun, Ids, Json, Yes, session
+from jobctl.cli import bulk, filters, render, targets
+from jobctl.cli.options import DryRun, Json, Yes, session
 from jobctl.core import job as transitions
 
 EXAMPLE = "jobctl delete report-9"
 
 
 def command(
-    ctx: typer.Context, ids: Ids, dry_run: DryRun = False, yes: Yes = False, json: Json = False
+    ctx: typer.Context,
+    chosen: filters.Targets,
+    dry_run: DryRun = False,
+    yes: Yes = False,
+    json: Json = False,
 ) -> int:
     """Delete jobs that are not running."""
     here = session(ctx)
@@ -23,12 +27,17 @@ def command(
         here.queue.delete(job.id)
         return job
 
+    if wanted := filters.given(chosen):
+        done = bulk.act(here, "delete", wanted, bulk.Asked(dry_run, yes, json, quiet=json))
+        if json and not dry_run:
+            render.json({"deleted": done.changed})
+        return done.code
     if dry_run:
         check = targets.only_check(transitions.delete)
-        tried = targets.each(here, ids, check, show=False)
+        tried = targets.each(here, chosen, check, show=False)
         targets.dry_run(here, len(tried.jobs), tried.jobs, "deleted", as_json=json)
         return tried.code
-    tried = targets.each(here, ids, act, show=not json)
+    tried = targets.each(here, chosen, act, show=not json)
     if json:
         render.json({"deleted": len(tried.jobs)})
     return tried.code

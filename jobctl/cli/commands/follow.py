@@ -9,7 +9,7 @@ import typer
 from jobctl.cli import following, logprint, targets, waiting
 from jobctl.cli.options import JobId, Json, Raw, session
 
-EXAMPLE = "jobctl follow welcome-42 --timeout 5m"
+EXAMPLE = "jobctl follow welcome-42"
 
 
 def command(

@@ -8,6 +8,7 @@ import typer
 
 from jobctl.cli import pauses, render
 from jobctl.cli.options import Json, session
+from jobctl.core.text import nearest
 
 EXAMPLE = "jobctl resume hello"
 
@@ -24,8 +25,10 @@ def command(
     ended = {name: here.queue.resume(name) for name in names or (None,)}
     if json:
         render.json(pauses.records([one for some in ended.values() for one in some]))
-    for name in (name for name, some in ended.items() if not some):
-        render.note(f"{name} was not paused" if name else "nothing was paused")
     rest = here.queue.paused()
+    for name in (name for name, some in ended.items() if not some):
+        right = nearest(name, [one.name for one in rest if one.name]) if name else None
+        hint = f" (did you mean {right}?)" if right else ""
+        render.note(f"{name} was not paused{hint}" if name else "nothing was paused")
     if rest and rest[0].name is None:
         render.note("all jobs still rest: `jobctl resume` without a name ends that")

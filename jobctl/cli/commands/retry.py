@@ -4,24 +4,32 @@ from __future__ import annotations
 
 import typer
 
-from jobctl.cli import render, targets
-from jobctl.cli.options import DryRun, Ids, Json, session
+from jobctl.cli import bulk, filters, render, targets
+from jobctl.cli.options import DryRun, Json, Yes, session
 from jobctl.core import job as transitions
 
 EXAMPLE = "jobctl retry report-7"
 
 
-def command(ctx: typer.Context, ids: Ids, dry_run: DryRun = False, json: Json = False) -> int:
+def command(
+    ctx: typer.Context,
+    chosen: filters.Targets,
+    dry_run: DryRun = False,
+    yes: Yes = False,
+    json: Json = False,
+) -> int:
     """Make failed or cancelled jobs pending again.
 
     Their attempts are counted anew; the history stays.
     """
     here = session(ctx)
+    if wanted := filters.given(chosen):
+        return bulk.act(here, "retry", wanted, bulk.Asked(dry_run, yes, json)).code
     if dry_run:
-        tried = targets.each(here, ids, targets.only_check(transitions.retry), show=False)
+        tried = targets.each(here, chosen, targets.only_check(transitions.retry), show=False)
         targets.dry_run(here, len(tried.jobs), tried.jobs, "retried", as_json=json)
         return tried.code
-    tried = targets.each(here, ids, lambda job: here.queue.retry(job.id), show=not json)
+    tried = targets.each(here, chosen, lambda job: here.queue.retry(job.id), show=not json)
     if json:
         render.json(here.records(tried.jobs))
     return tried.code

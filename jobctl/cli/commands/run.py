@@ -30,6 +30,9 @@ def command(
     standby: Annotated[
         bool, typer.Option("--standby", help="Wait for the daemon that runs now to end.")
     ] = False,
+    dashboard: Annotated[
+        bool, typer.Option("--dashboard", help="Serve the dashboard too, beside it.")
+    ] = False,
     process: Annotated[
         list[str] | None, typer.Option("--process", metavar="NAME=MODULE:FUNCTION", hidden=True)
     ] = None,
@@ -51,4 +54,5 @@ def command(
         standby=standby,
         processes=process or (),
         stop_on_eof=stop_on_eof,
+        dashboard=dashboard,
     )

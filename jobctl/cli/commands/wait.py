@@ -6,15 +6,15 @@ from typing import Annotated
 
 import typer
 
-from jobctl.cli import render, targets, waiting
-from jobctl.cli.options import Ids, Json, session
+from jobctl.cli import filters, render, waiting
+from jobctl.cli.options import Json, session
 
 EXAMPLE = "jobctl wait welcome-42 --timeout 5m"
 
 
 def command(
     ctx: typer.Context,
-    ids: Ids,
+    ids: filters.Targets,
     timeout: Annotated[
         str | None,
         typer.Option(metavar="DURATION", help="Give up after: 90s, 5m. Exit code 124."),
@@ -23,13 +23,18 @@ def command(
 ) -> int:
     """Wait until jobs have ended. Prints how each did.
 
-    The exit code is 0 if all completed, 1 if one did not, 124 on a time-out.
+    With a filter for those that match at the start. The exit code is 0 if all completed, 1
+    if one did not, 124 on a time-out.
     """
     here = session(ctx)
-    targets.refuse_filters(ids)
     limit = waiting.limit(timeout, "--timeout")
-    jobs = [here.queue.resolve(given) for given in ids]
-    waited = waiting.wait(here, [job.id for job in jobs], limit)
+    if wanted := filters.given(ids):
+        found = [job.id for job in here.queue.stream(wanted)]
+        if not found:
+            render.note("no job matches: there is nothing to wait for")
+    else:
+        found = [here.queue.resolve(given).id for given in ids]
+    waited = waiting.wait(here, found, limit)
     if json:
         render.json(here.records(waited.jobs))
     else:

@@ -5,11 +5,10 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated, Any
 
-import msgspec
 import typer
 
 from jobctl.cli.options import Session
-from jobctl.cli.redact import redacted
+from jobctl.core.redact import schedule_record
 from jobctl.core.units import human_duration
 
 AnySchedule = Any
@@ -20,9 +19,7 @@ Names = Annotated[list[str], typer.Argument(metavar="NAME...", help="Names of sc
 
 def record(here: Session, schedule: AnySchedule) -> dict[str, Any]:
     """Return a schedule's public record, with what the configuration redacts hidden."""
-    found: dict[str, Any] = msgspec.to_builtins(schedule)
-    found["data"] = redacted(found["data"], here.config.redact)
-    return found
+    return schedule_record(schedule, here.config.redact)
 
 
 def when(schedule: AnySchedule) -> str:

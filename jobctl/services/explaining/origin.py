@@ -18,7 +18,7 @@ def schedule(case: Case) -> Iterator[Reason]:
         return
     rule = _rule(case, name)
     tick = tick_of(case.job.id)
-    if tick is None or tick[0] != name:
+    if tick is None:
         text = f"It is of schedule {name}{rule}, triggered by hand."
         yield Reason("schedule", text)
         return

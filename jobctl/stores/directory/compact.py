@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from jobctl.stores.directory.index import Index
     from jobctl.stores.directory.journal import Journal
     from jobctl.stores.directory.segments import Line
+    from jobctl.stores.directory.store import DirectoryStore
     from jobctl.stores.directory.transaction import DirectoryTransaction
 
 #: A segment is worth it when no more than this share of it still counts.
@@ -23,8 +24,11 @@ WORTH = 0.5
 _BATCH = 2000
 
 
-def compact_step(tx: DirectoryTransaction) -> bool:
-    """Copy a batch of the oldest segment's live lines, or retire it; return if more is left."""
+def compact_step(tx: DirectoryTransaction, worth: float = WORTH) -> bool:
+    """Copy a batch of the oldest segment's live lines, or retire it; return if more is left.
+
+    A segment of which a larger share than `worth` counts is left alone.
+    """
     journal = tx.store.journal
     segments = journal.segments()
     if len(segments) < 2:
@@ -36,7 +40,7 @@ def compact_step(tx: DirectoryTransaction) -> bool:
         return False
     progress = tx.store.compacting
     if progress[0] != oldest:
-        if index.live_bytes(oldest) > size * WORTH:
+        if index.live_bytes(oldest) > size * worth:
             return False
         progress = (oldest, 0)
     offset, seen = progress[1], 0
@@ -48,7 +52,7 @@ def compact_step(tx: DirectoryTransaction) -> bool:
             if live is not None:
                 tx.copy(live)
         else:
-            journal.quarantine(line, "damaged, found as its segment was compacted")
+            journal.quarantine(line, "damaged, found as its segment was compacted", sync=True)
         if seen == _BATCH:
             break
     tx.store.compacting = (oldest, offset)
@@ -61,6 +65,18 @@ def compact_step(tx: DirectoryTransaction) -> bool:
     journal.retire(oldest)
     tx.store.compacting = (0, 0)
     return True
+
+
+def compact_through(store: DirectoryStore, last: int) -> None:
+    """Write again what counts of all segments up to this one, and retire them."""
+    with store.transaction() as tx:
+        tx.lock()
+        if store.journal.segments()[-1] <= last:
+            store.journal.go_on()
+    more = True
+    while more and store.journal.segments()[0] <= last:
+        with store.transaction() as tx:
+            more = compact_step(tx, worth=1.0)
 
 
 def _live(journal: Journal, index: Index, line: Line) -> AnyJob | Note | None:

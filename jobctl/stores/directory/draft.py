@@ -25,6 +25,7 @@ class Draft:
         self.notes: dict[tuple[str, str], Note | None] = {}
         self._raw: list[bytes] = []  # whole open lines of the store's own housekeeping
         self._fresh: list[AnyJob] = []  # claimable, and the index does not know them yet
+        self._numbered = 0  # how many of the writes `number` has seen
         self._told = 0  # how many of the writes the index knows because others wait
 
     @property
@@ -72,7 +73,9 @@ class Draft:
     def number(self, base: int) -> None:
         """Give each add its place among all adds, for life: `base` and its place here."""
         seqs: dict[str, int] = {}
-        for k, write in enumerate(self.writes):
+        first, self._numbered = self._numbered, len(self.writes)
+        for k in range(first, self._numbered):
+            write = self.writes[k]
             if isinstance(write, Job) and write.seq == 0:
                 seq = seqs.setdefault(write.id, base + k)
                 job = self.writes[k] = msgspec.structs.replace(write, seq=seq)

@@ -17,6 +17,8 @@ from jobctl.stores.directory.table import Folded
 #: Lines that are folded in one step; a transaction is never split.
 STEP = 10_000
 
+#: Why a line does not count although it may be whole.
+TORN = "a transaction that is not whole"
 _KINDS = ("job", "tombstone", *TOPICS)
 _NOTHING = Folded([], [], [])
 
@@ -95,17 +97,19 @@ def _groups(journal: Journal, position: Position) -> Iterator[tuple[list[Found],
         if segment < position.segment:
             continue
         offset = position.offset if segment == position.segment else 0
+        if offset == 0 and journal.is_foreign(segment):
+            continue
         group: list[Found] = []
         texts: list[Line] = []
         for line in journal.scan(segment, offset):
             entry = _entry(line)
             if texts and (entry is None or entry.tx != (len(group) + 1, group[0][0].tx[1])):
-                yield _quarantine(journal, texts, "a transaction that is not whole")
+                yield _quarantine(journal, texts, TORN)
                 group, texts = [], []
             if entry is None:
                 yield _quarantine(journal, [line], "not a line of ours, or damaged")
             elif entry.tx[0] != len(group) + 1:
-                yield _quarantine(journal, [line], "a transaction that is not whole")
+                yield _quarantine(journal, [line], TORN)
             else:
                 group.append((entry, line.place))
                 texts.append(line)
@@ -113,7 +117,7 @@ def _groups(journal: Journal, position: Position) -> Iterator[tuple[list[Found],
                     yield group, line
                     group, texts = [], []
         if texts and segment != segments[-1]:
-            yield _quarantine(journal, texts, "a transaction that is not whole")
+            yield _quarantine(journal, texts, TORN)
 
 
 def _entry(line: Line) -> lines.Entry | None:

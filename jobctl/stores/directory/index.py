@@ -56,7 +56,11 @@ class Index(JobTable):
         # Asked before it is opened: if it is replaced in between, it is opened once more.
         self._inode = _present(path) if path else 0
         self._db = sqlite3.connect(
-            path or ":memory:", timeout=30, isolation_level=None, check_same_thread=False
+            path or ":memory:",
+            timeout=30,
+            isolation_level=None,
+            check_same_thread=False,
+            uri=path is None,  # others are attached to it by a URI: see indexcheck.py
         )
         self.seen = {}
         self.execute = self._db.execute

@@ -19,7 +19,7 @@ from jobctl.stores.directory.layout import (
     store_error,
     sync_folder,
 )
-from jobctl.stores.directory.quarantine import keep_apart
+from jobctl.stores.directory.quarantine import UNFINISHED, keep_apart
 from jobctl.stores.directory.segments import Line, Place, Segments, first_line, last_good
 
 #: A segment that has reached this many bytes is followed by a new one.
@@ -37,7 +37,7 @@ class Journal(Segments):
     def __init__(self, layout: Layout, store_id: str) -> None:
         super().__init__(layout)
         self._folder = str(layout.journal)
-        self._store_id = store_id
+        self.store_id = store_id
         self._tail = 0  # the segment that is written to, and its descriptor
         self._fd = -1
         self._whole: tuple[int, int] | None = None  # the tail as this process left it
@@ -86,6 +86,19 @@ class Journal(Segments):
         except OSError as err:
             self._give_up(good)
             raise store_error(err, self._layout.segment(self._tail)) from err
+
+    def is_foreign(self, segment: int) -> bool:
+        """Return whether a segment says that it is one of another store."""
+        header = self._header(segment)
+        return header is not None and header.store != self.store_id
+
+    def go_on(self, void: int | None = None) -> None:
+        """Begin a new segment. `void` is how many bytes of the one before it count."""
+        number = max(self.segments(), default=0)
+        try:
+            self._create(number + 1, void)
+        except OSError as err:
+            raise store_error(err, err.filename or self._layout.journal) from err
 
     def retire(self, segment: int) -> None:
         """Remove a segment that nothing points to any more."""
@@ -164,7 +177,7 @@ class Journal(Segments):
             header = lines.decode_header(line)
         except (msgspec.MsgspecError, UnicodeDecodeError):
             header = None
-        if header is None or header.store != self._store_id:
+        if header is None or header.store != self.store_id:
             raise StoreCorrupt(
                 f"{path} does not begin as a segment of this store: restore it from a backup, "
                 "or move it away"
@@ -185,7 +198,7 @@ class Journal(Segments):
                 return size
         good = last_good(self._fd, size)
         bad = os.pread(self._fd, size - good, good)
-        self.quarantine(Line(Place(self._tail, good, size - good), bad), "unfinished write")
+        self.quarantine(Line(Place(self._tail, good, size - good), bad), UNFINISHED)
         os.ftruncate(self._fd, good)
         return good
 
@@ -205,15 +218,12 @@ class Journal(Segments):
             if self._tail == tail:
                 self._cut(good)
                 self._close_tail()
-                try:
-                    os.close(open_file(path, os.O_WRONLY | os.O_CREAT))
-                except OSError:
-                    pass
+                _mark_broken(path, good)
             raise store_error(err, self._layout.journal) from err
 
     def _create(self, number: int, void: int | None) -> int:
         """Make a segment, which appears with its whole header or not at all."""
-        header = lines.SegmentHeader(FORMAT, self._store_id, number, void)
+        header = lines.SegmentHeader(FORMAT, self.store_id, number, void)
         text = lines.seal(lines.encode(header), 1, 1)
         path = self._layout.segment(number)
         draft = f"{path}.new"
@@ -240,9 +250,9 @@ class Journal(Segments):
             self._close_tail()
             raise
 
-    def quarantine(self, line: Line, reason: str) -> None:
-        """Keep bad bytes apart, with a note of where they were."""
-        keep_apart(self._layout.quarantine, line, reason)
+    def quarantine(self, line: Line, reason: str, *, sync: bool = False) -> None:
+        """Keep bad bytes apart, with a note of where they were: durably with `sync`."""
+        keep_apart(self._layout.quarantine, line, reason, sync=sync)
 
     def _close_tail(self) -> None:
         if self._fd >= 0:
@@ -253,6 +263,18 @@ class Journal(Segments):
         """Close every descriptor."""
         self._close_tail()
         super().close()
+
+
+def _mark_broken(path: str, good: int) -> None:
+    """Let nobody write into a segment of which so many bytes count, until doctor has looked."""
+    try:
+        fd = open_file(path, os.O_WRONLY | os.O_CREAT)
+        try:
+            os.write(fd, b"%d" % good)
+        finally:
+            os.close(fd)
+    except OSError:
+        pass
 
 
 def _stamp(info: os.stat_result) -> tuple[int, int]:

@@ -43,6 +43,7 @@ class Layout:
         self.locks = root / "locks"
         self.write_lock = self.locks / "write.lock"
         self.daemon_lock = self.locks / "daemon.lock"
+        self.maintenance_lock = self.locks / "maintenance.lock"
         self.quarantine = root / "quarantine"
         self.wake = root / "wake"
 
@@ -62,7 +63,7 @@ def open_store(root: Path) -> tuple[Layout, str]:
             _refuse_remote(root)
             root.mkdir(mode=0o700, parents=True, exist_ok=True)
         mode = _check_folder(root)
-        header = _read_header(layout) or _create(layout)
+        header = _read_header(layout) or create_header(layout, os.urandom(10).hex())
         if mode & 0o077:
             root.chmod(0o700)
         for folder in (layout.journal, layout.locks):
@@ -95,14 +96,19 @@ def _read_header(layout: Layout) -> Header | None:
         if others:
             raise StoreCorrupt(
                 f"{layout.root} holds {others[0]!r} but no store.json, so it is no store: "
-                "name another folder, or put store.json back from a backup"
+                "name another folder, or see whether jobctl doctor finds a store in it"
             ) from None
         return None
+    return _header_of(layout, text)
+
+
+def _header_of(layout: Layout, text: bytes) -> Header:
     try:
         header = msgspec.json.decode(text, type=Header)
     except (msgspec.MsgspecError, UnicodeDecodeError) as err:
         raise StoreCorrupt(
-            f"{layout.header} cannot be read ({err}): put it back from a backup"
+            f"{layout.header} cannot be read ({err}): run jobctl doctor --repair, or put it "
+            "back from a backup"
         ) from None
     if header.format > FORMAT:
         raise StoreTooNew(
@@ -112,8 +118,35 @@ def _read_header(layout: Layout) -> Header | None:
     return header
 
 
-def _create(layout: Layout) -> Header:
-    header = Header(FORMAT, os.urandom(10).hex())
+def look_at_store(root: Path) -> tuple[Layout, str | None]:
+    """Return layout and id of a store that is there, and change nothing.
+
+    The id is None if store.json is missing or cannot be read. Raises StoreUnwritable if
+    there is no store at all, StoreTooNew.
+    """
+    layout = Layout(root)
+    try:
+        _check_folder(root)
+        if not os.listdir(root):
+            raise FileNotFoundError
+        return layout, _header_of(layout, read_file(layout.header)).id or None
+    except FileNotFoundError:
+        if layout.journal.is_dir():
+            return layout, None
+        raise StoreUnwritable(
+            f"there is no store at {root}: `jobctl add` makes one, --store names another"
+        ) from None
+    except StoreCorrupt:
+        return layout, None
+    except OSError as err:
+        if err.errno == errno.ELOOP:
+            return layout, None
+        raise store_error(err, root) from err
+
+
+def create_header(layout: Layout, store_id: str) -> Header:
+    """Write store.json, unless it is there. Raises OSError."""
+    header = Header(FORMAT, store_id)
     # A name of its own for each thread too: two may make the store at once.
     draft = f"{layout.header}.{os.getpid()}-{header.id}"
     fd = open_file(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
@@ -172,11 +205,11 @@ def open_file(path: str | Path, flags: int) -> int:
     return fd
 
 
-def read_file(path: str | Path) -> bytes:
-    """Return the whole of one of the store's small files."""
+def read_file(path: str | Path, limit: int = 1 << 20) -> bytes:
+    """Return the whole of one of the store's files, or its first `limit` bytes."""
     fd = open_file(path, os.O_RDONLY)
     try:
-        return os.read(fd, 1 << 20)
+        return os.read(fd, limit)
     finally:
         os.close(fd)
 

@@ -21,6 +21,7 @@ from jobctl.core.note import Note
 
 _CRC_LENGTH = len(',"crc":"00000000"}')
 _END = re.compile(rb',"tx":\[(\d+),(\d+)\],"crc":"[0-9a-f]{8}"\}\n\Z')
+_ID = re.compile(rb'\{"kind":"(?:job|tombstone)","id":"([A-Za-z0-9._:@-]+)"')
 #: Bytes at the end of a segment that are enough to see `tx` and `crc`.
 END_LENGTH = 64
 
@@ -145,6 +146,12 @@ def decode_job(line: bytes) -> Job[Any]:
     Raises msgspec.MsgspecError if it holds something else.
     """
     return _decode_job(line)
+
+
+def job_id(line: bytes) -> str | None:
+    """Return the id of the job that a line is about, None if it is about none."""
+    match = _ID.match(line)
+    return match[1].decode() if match else None
 
 
 def decode_note(line: bytes) -> Note | None:

@@ -91,6 +91,15 @@ class Queries(Turns, Selections):
         )
         return [row[0] for row in rows]
 
+    def names(self, prefix: str, limit: int) -> list[str]:
+        """Return names of jobs that begin with `prefix`."""
+        rows = self.execute(
+            "SELECT DISTINCT name FROM counters WHERE name>=? AND name<? AND n>0 "
+            "ORDER BY name LIMIT ?",
+            (prefix, prefix + "\x7f", limit),
+        )
+        return [row[0] for row in rows]
+
     def finished(
         self, status: Status, before: int, limit: int, *, newest: bool = False
     ) -> list[Row]:

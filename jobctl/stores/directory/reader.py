@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, NoReturn, TypeVar
 from jobctl.core.note import Note
 from jobctl.core.store import NESTED, AnyJob
 from jobctl.errors import StoreCorrupt, StoreFull, StoreUnwritable
+from jobctl.stores.directory import lines
 from jobctl.stores.directory.journal import Journal
 
 if TYPE_CHECKING:
@@ -25,6 +26,9 @@ if TYPE_CHECKING:
     from jobctl.stores.directory.store import DirectoryStore
 
 T = TypeVar("T")
+
+#: Lines that are looked at for each id that is asked for: a job has several in its life.
+_LINES = 8
 
 
 def damaged(layout: Layout, row: Row) -> NoReturn:
@@ -111,6 +115,24 @@ class Reader:
         with self._alone():
             segments = self._journal.segments()
             return (segments[-1], self._journal.end(segments[-1])) if segments else None
+
+    def changed(self, since: object, limit: int) -> list[str] | None:
+        """Return the ids in the lines that were written after a version; None if not known."""
+        if not isinstance(since, tuple):
+            return None
+        found: set[str] = set()
+        with self._alone():
+            segments = self._journal.segments()
+            if since[0] not in segments:
+                return None  # compacted meanwhile
+            for segment in segments[segments.index(since[0]) :]:
+                offset = since[1] if segment == since[0] else 0
+                for count, line in enumerate(self._journal.scan(segment, offset)):
+                    if job_id := lines.job_id(line.text):
+                        found.add(job_id)
+                    if len(found) > limit or count > _LINES * limit:
+                        return None
+        return sorted(found)
 
     def close(self) -> None:
         """Let go of everything that is open. The lock is held."""

@@ -89,6 +89,7 @@ def columns(entry: Any) -> tuple[Any, ...]:
     elif status is Status.RUNNING and entry.cancelling:
         ready = 3
     created = micros(entry.created_at)
+    started, finished = entry.started_at, entry.finished_at
     return (
         entry.name,
         lane_key(entry),
@@ -97,9 +98,9 @@ def columns(entry: Any) -> tuple[Any, ...]:
         -entry.priority,
         due,
         max(created, due),
-        micros(entry.finished_at) or None,
-        created,
-        micros(entry.started_at) or None,
+        finished and micros(finished),
+        started and micros(started),
         entry.attempts,
-        labels(entry.tags),
+        created,
+        labels(entry.tags) if entry.tags else None,
     )

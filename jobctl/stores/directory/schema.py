@@ -11,7 +11,7 @@ CREATE TABLE jobs(
   seq INTEGER PRIMARY KEY, id TEXT NOT NULL, rev INT NOT NULL, name TEXT NOT NULL,
   key TEXT NOT NULL, status INT NOT NULL, ready INT NOT NULL, rank INT NOT NULL,
   due INT NOT NULL, since INT NOT NULL, finished INT,
-  created INT NOT NULL, started INT, attempts INT NOT NULL, labels TEXT,
+  started INT, attempts INT NOT NULL, created INT NOT NULL, labels TEXT,
   segment INT NOT NULL, offset INT NOT NULL, length INT NOT NULL);
 CREATE UNIQUE INDEX by_id ON jobs(id);
 CREATE INDEX by_status ON jobs(status, seq);

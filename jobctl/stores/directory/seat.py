@@ -59,22 +59,12 @@ def take_seat(layout: Layout, *, wait: bool) -> Iterator[DirectorySeat]:
 
     Raises StoreBusy, naming the daemon there is, unless `wait`.
     """
-    import filelock
-
-    lock = filelock.FileLock(
-        str(layout.daemon_lock), mode=0o600, fallback_to_soft=False, thread_local=False
-    )
     holder = layout.locks / _HOLDER
-    try:
-        lock.acquire(timeout=-1 if wait else 0, poll_interval=0.2)
-    except filelock.Timeout:
-        raise StoreBusy(
-            f"process {_read(holder)} is the daemon of {layout.root}: "
-            "end it first, or start this one with --standby to wait for that"
-        ) from None
-    except OSError as err:
-        raise store_error(err, layout.daemon_lock) from err
-    try:
+    taken = (
+        f"process {_read(holder)} is the daemon of {layout.root}: "
+        "end it first, or start this one with --standby to wait for that"
+    )
+    with _held(layout.daemon_lock, taken, wait=wait):
         fd = os.open(holder, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
         os.write(fd, str(os.getpid()).encode())
         os.close(fd)
@@ -83,6 +73,38 @@ def take_seat(layout: Layout, *, wait: bool) -> Iterator[DirectorySeat]:
             yield seat
         finally:
             seat.close()
+
+
+@contextmanager
+def maintenance(layout: Layout) -> Iterator[None]:
+    """Hold what keeps daemons and other maintenance away. Raises StoreBusy, naming whom."""
+    try:
+        layout.locks.mkdir(mode=0o700, exist_ok=True)
+    except OSError as err:
+        raise store_error(err, layout.locks) from err
+    other = f"{layout.root} is being repaired or restored by another process: wait for its end"
+    daemon = (
+        f"process {_read(layout.locks / _HOLDER)} is the daemon of {layout.root}, and "
+        "nothing may move beneath it: end it first"
+    )
+    with _held(layout.maintenance_lock, other), _held(layout.daemon_lock, daemon):
+        yield
+
+
+@contextmanager
+def _held(path: Path, busy: str, *, wait: bool = False) -> Iterator[None]:
+    """Hold a lock for as long as the context lasts. Raises StoreBusy with `busy`."""
+    import filelock
+
+    lock = filelock.FileLock(str(path), mode=0o600, fallback_to_soft=False, thread_local=False)
+    try:
+        lock.acquire(timeout=-1 if wait else 0, poll_interval=0.2)
+    except filelock.Timeout:
+        raise StoreBusy(busy) from None
+    except OSError as err:
+        raise store_error(err, path) from err
+    try:
+        yield
     finally:
         lock.release()
 

@@ -29,6 +29,8 @@ MOST_RUNS = 64
 MOST_ALIKE = 1000
 #: Fewer jobs of a name or status are gone through even if a tag is named.
 FEW = 10_000
+#: To skip more jobs than this of several runs takes longer than to read the table.
+DEEP = 20_000
 _END = 2**63 - 1
 
 _ALL = frozenset(NUMBER.values())
@@ -57,12 +59,14 @@ class Run(NamedTuple):
 class Plan(NamedTuple):
     """How jobs are found: runs that have no job in common, and what else must hold.
 
-    `exact` says that these are all that the filter chooses and no others.
+    `exact` says that these are all that the filter chooses and no others, `told` that
+    `where` alone says so.
     """
 
     runs: list[Run]
     where: Condition
     exact: bool
+    told: bool
 
 
 class Selections:
@@ -73,6 +77,7 @@ class Selections:
     def plan(self, wanted: Filter, now: datetime) -> Plan:
         """Return how the jobs are found that a filter may choose."""
         said = {term: condition(term, now) for term in wanted.terms}
+        told = None not in said.values()
         groups = self._groups(wanted)
         runs = self._ids(wanted)
         if not runs and (groups is None or sum(n for _, _, n in groups) > FEW):
@@ -82,7 +87,7 @@ class Selections:
             # What the names are is known now, even of those that SQL has no condition for.
             said = {t: c for t, c in said.items() if c or not (named and t.field == "name")}
         where = all_of(one for one in said.values() if one is not None)
-        return Plan(runs, where, None not in said.values())
+        return Plan(runs, where, None not in said.values(), told)
 
     def pick(
         self, plan: Plan, *, newest: bool, after: int | None, limit: int, offset: int = 0
@@ -90,9 +95,10 @@ class Selections:
         """Return the next jobs of a plan; `after` is the seq of the last one before."""
         if after is None:
             after = _END if newest else -1
-        skip = offset if len(plan.runs) == 1 else 0  # else some of each run are skipped
+        ways = [Run("jobs NOT INDEXED")] if offset > DEEP and plan.told else plan.runs
+        skip = offset if len(ways) == 1 else 0  # else some of each run are skipped
         bounds = (offset + limit - skip, skip)
-        runs = [self._rows(run, plan.where, newest, after, bounds) for run in plan.runs]
+        runs = [self._rows(run, plan.where, newest, after, bounds) for run in ways]
         try:
             rows = merge(*runs, key=lambda row: row.seq, reverse=newest)
             return list(islice(rows, offset - skip, offset - skip + limit))

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
 # Inside the class, `list` is the method.
 _Jobs = list[AnyJob]
+_Ids = list[str]
 _open_stores: weakref.WeakSet[DirectoryStore] = weakref.WeakSet()
 # A connection that a parent opened is never closed in a child: SQLite would act on locks
 # that the child does not have (sqlite.org/howtocorrupt.html, section 2.6).
@@ -116,6 +117,10 @@ class DirectoryStore:
     def find(self, prefix: str, limit: int = 10) -> list[str]:
         """Return ids that begin with `prefix`, in alphabetical order."""
         return self._reader.ask(lambda index: index.find(prefix, limit))
+
+    def names(self, prefix: str, limit: int) -> Sequence[str]:
+        """Return names that jobs have and that begin with `prefix`, in alphabetical order."""
+        return self._reader.ask(lambda index: index.names(prefix, limit))
 
     def list(
         self,
@@ -225,6 +230,10 @@ class DirectoryStore:
     def version(self) -> object:
         """Return something cheap that changes whenever anything was written."""
         return self._reader.version()
+
+    def changed(self, since: object, limit: int) -> _Ids | None:
+        """Return the ids of jobs that were changed after a version, None if not known."""
+        return self._reader.changed(since, limit)
 
     # -- the daemon --------------------------------------------------------------------
 

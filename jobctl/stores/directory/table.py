@@ -18,9 +18,11 @@ from jobctl.stores.directory.waits import Moved, Waits
 _COMPLETED = NUMBER[Status.COMPLETED]
 _INSERT = "INSERT INTO jobs VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)"
 _UPDATE = (
-    "UPDATE jobs SET rev=?, status=?, ready=?, due=?, since=?, finished=?, "
-    "created=?, started=?, attempts=?, labels=?, segment=?, offset=?, length=? WHERE seq=?"
+    "UPDATE jobs SET rev=?, status=?, ready=?, due=?, since=?, finished=?, started=?, "
+    "attempts=?, segment=?, offset=?, length=? WHERE seq=?"
 )
+#: Of a job that may have taken the place of another one.
+_RENEW = "UPDATE jobs SET created=?, labels=? WHERE seq=?"
 _MOVE = "UPDATE jobs SET segment=?, offset=?, length=? WHERE seq=?"
 _OLD = "SELECT seq, rev, status, segment, length, name, key, rank, labels FROM jobs WHERE id=?"
 _READY = (
@@ -129,7 +131,7 @@ class JobTable(Queries, Tags, Waits):
         waits: dict[int, Sequence[str]] = {}
         over: list[int] = []  # no longer pending
         changed: list[str] = []  # who waits for it may wait no longer, or again
-        deletes, inserts, updates, moves = [], [], [], []
+        deletes, inserts, updates, renewed, moves = [], [], [], [], []
         tagged: list[tuple[Old | None, Any]] = []
         for job_id, new in latest.items():
             old = known[job_id]
@@ -146,7 +148,7 @@ class JobTable(Queries, Tags, Waits):
                 continue
             entry, place = new
             values = columns(entry)
-            name, key, status, ready, rank, *changing = values
+            name, key, status, ready, rank, due, since, finished, started, tries, *more = values
             counts[name, status] += 1
             live[place.segment] += place.length
             if old is None or (old.status == _COMPLETED) != (status == _COMPLETED):
@@ -169,11 +171,19 @@ class JobTable(Queries, Tags, Waits):
             elif old.rev == entry.rev:
                 moves.append((*place, old.seq))
             else:
-                updates.append((entry.rev, status, ready, *changing, *place, old.seq))
+                updates.append(
+                    (
+                        entry.rev, status, ready, due, since, finished, started, tries,
+                        *place, old.seq,
+                    )
+                )  # fmt: skip
+                if old.rev + 1 != entry.rev or _may_be_new(entry):
+                    renewed.append((*more, old.seq))
         many = self.executemany
         many("DELETE FROM jobs WHERE seq=?", deletes)
         many(_INSERT, inserts)
         many(_UPDATE, updates)
+        many(_RENEW, renewed)
         many(_MOVE, moves)
         if tagged:
             self.follow_tags(tagged)
@@ -186,3 +196,8 @@ class JobTable(Queries, Tags, Waits):
         old = Old(*self.execute(_OLD, (row.id,)).fetchone())
         self.seen.pop(row.id, None)
         self._write({row.id: old}, {row.id: None}, Counter())
+
+
+def _may_be_new(entry: Any) -> bool:
+    """Return whether a line may be of a job that has just taken the place of another."""
+    return entry.status is Status.PENDING and not entry.attempts

@@ -8,6 +8,7 @@ import shutil
 import tempfile
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
@@ -24,9 +25,12 @@ from jobctl.stores.memory.transaction import MemoryTransaction
 
 #: Seconds between two looks at whether a wake-up was taken.
 _PULSE_STEP = 0.01
+#: Versions of which the changes are known.
+_REMEMBERED = 1000
 
 # Inside the class, `list` is the method.
 _Jobs = list[AnyJob]
+_Ids = list[str]
 _Notes = list[Note]
 
 
@@ -36,6 +40,7 @@ class MemoryStore:
     def __init__(self) -> None:
         self._state = State()
         self._version = 0
+        self._changes: deque[set[str]] = deque(maxlen=_REMEMBERED)  # of the last versions
         self._lock = threading.Lock()
         self._writing_thread = 0  # whose transaction is open
         self._taken = threading.Lock()
@@ -62,6 +67,9 @@ class MemoryStore:
                 tx = MemoryTransaction(state)
                 yield tx
                 if tx.changed:
+                    old, new = self._state.jobs, state.jobs
+                    ids = old.keys() | new.keys()
+                    self._changes.append({i for i in ids if old.get(i) is not new.get(i)})
                     self._state = state
                     self._version += 1
             finally:
@@ -76,6 +84,10 @@ class MemoryStore:
         """Return ids that begin with `prefix`, in alphabetical order."""
         found = [job_id for job_id in self._state.jobs if job_id.startswith(prefix)]
         return sorted(found)[:limit]
+
+    def names(self, prefix: str, limit: int) -> Sequence[str]:
+        """Return names that jobs have and that begin with `prefix`, in alphabetical order."""
+        return sorted({job.name for job in self._jobs() if job.name.startswith(prefix)})[:limit]
 
     def list(
         self,
@@ -183,6 +195,14 @@ class MemoryStore:
     def version(self) -> object:
         """Return something cheap that changes whenever anything was written."""
         return self._version
+
+    def changed(self, since: object, limit: int) -> _Ids | None:
+        """Return the ids of jobs that were changed after a version, None if not known."""
+        ago = self._version - since if isinstance(since, int) else -1
+        if not 0 <= ago <= len(self._changes):
+            return None
+        found = set[str]().union(*(self._changes[-n] for n in range(1, ago + 1)))
+        return sorted(found) if len(found) <= limit else None
 
     def wake(self) -> None:
         """Make the seat's descriptor readable."""

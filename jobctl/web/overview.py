@@ -1,0 +1,132 @@
+"""The overview: what runs, what waits, who runs it, and the figures of the last time."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Any
+
+import msgspec
+from litestar import get
+from msgspec import Meta
+
+from jobctl import __version__, bootstrap
+from jobctl.core.data import show
+from jobctl.core.job import Status
+from jobctl.errors import InvalidJob
+from jobctl.services.health import due_since
+from jobctl.services.pausing import Pause
+from jobctl.services.telling import read_told
+from jobctl.web import asked
+from jobctl.web.asked import AnyRequest
+from jobctl.web.backend import Backend, Services
+from jobctl.web.docs import doc
+from jobctl.web.plots import RANGES, Plot
+from jobctl.web.records import Counts, JobRecord
+
+#: Running jobs that are listed.
+RUNNING = 200
+#: Seconds that the daemon has to answer.
+PATIENCE = 0.5
+
+
+class Daemon(msgspec.Struct):
+    """The daemon. `moving` says whether its loop answers, the rest is what it tells of
+    itself: what it is at, how many jobs it runs at once, and its troubles."""
+
+    pid: int
+    moving: bool
+    state: str | None
+    concurrency: int | None
+    troubles: dict[str, str]
+
+
+class Oldest(msgspec.Struct):
+    """The job that has been due for longest, and since when."""
+
+    id: str
+    name: str
+    since: datetime
+
+
+class Overview(msgspec.Struct):
+    """How things stand at a moment."""
+
+    at: datetime
+    store: str
+    version: str
+    counts: Counts
+    daemon: Daemon | None
+    oldest: Oldest | None
+    paused: list[Pause]
+    running: list[JobRecord]
+
+
+class Span(msgspec.Struct, forbid_unknown_fields=True):
+    """Of which time."""
+
+    range: Annotated[str, Meta(extra_json_schema={"enum": list(RANGES)})] = "hour"
+
+
+class Handlers(msgspec.Struct):
+    """The handlers that the last daemon had, by name: their options and data schemas."""
+
+    handlers: dict[str, Any]
+
+
+@get(
+    "/api/admin/overview",
+    sync_to_thread=True,
+    opt=doc("What runs, what waits, and who runs it.", Overview),
+)
+def overview(backend: Services) -> Overview:
+    now = backend.clock.now()
+    oldest = backend.store.oldest_due(now)
+    return Overview(
+        at=now,
+        store=backend.config.store,
+        version=__version__,
+        counts=Counts(**backend.queue.stats().as_dict()),
+        daemon=_daemon(backend),
+        oldest=None if oldest is None else Oldest(oldest.id, oldest.name, due_since(oldest)),
+        paused=backend.queue.paused(),
+        running=backend.records(backend.queue.list(status=Status.RUNNING, limit=RUNNING)),
+    )
+
+
+def _daemon(backend: Backend) -> Daemon | None:
+    pulse = backend.store.pulse(PATIENCE)
+    if pulse.pid is None:
+        return None
+    told = read_told(backend.store.files)
+    if told is None or told.pid != pulse.pid:
+        return Daemon(pulse.pid, pulse.moving, None, None, {})
+    troubles = {str(kind): message for kind, message in told.troubles.items()}
+    return Daemon(pulse.pid, pulse.moving, str(told.state), told.rules.concurrency, troubles)
+
+
+@get(
+    "/api/admin/figures",
+    sync_to_thread=True,
+    opt=doc(
+        "Throughput, failures and durations of the last hour, day or week, by name.",
+        Plot,
+        query=Span,
+    ),
+)
+def figures(request: AnyRequest, backend: Services) -> Plot:
+    span = asked.query(request, Span).range
+    if span not in RANGES:
+        raise InvalidJob(f"range {show(span)} is refused: use hour, day or week")
+    return backend.figures.plot(span, backend.clock.now())
+
+
+@get(
+    "/api/admin/handlers",
+    sync_to_thread=True,
+    opt=doc("The handlers that the last daemon had, with their options and schemas.", Handlers),
+)
+def handlers(backend: Services) -> Handlers:
+    return Handlers(bootstrap.known_handlers(backend.config) or {})
+
+
+ROUTES = [overview, figures, handlers]

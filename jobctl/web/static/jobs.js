@@ -1,0 +1,240 @@
+// All jobs: by status, name and filter, page by page, and what can be done to several.
+import * as api from "/static/api.js";
+import { ask, clean, fill, h, say } from "/static/dom.js";
+import { badge, jobs as countOf, number, remark, when } from "/static/format.js";
+
+const STATUSES = ["pending", "running", "completed", "failed", "cancelled"];
+const LIMIT = 50;
+const DONE = { retry: "retried", cancel: "cancelled", delete: "deleted" };
+
+export function jobList(go) {
+  const query = new URLSearchParams(location.search);
+  const wanted = {
+    status: query.get("status") ?? "",
+    filter: query.get("filter") ?? "",
+    cursor: query.get("cursor") ?? "",
+  };
+  const before = []; // the cursors of the pages before this one
+  const selected = new Set();
+  let shown = [];
+  let next = null;
+
+  const tabs = h("nav", { class: "tabs", "aria-label": "Status" });
+  const filter = h("input", {
+    type: "search", id: "filter", value: wanted.filter, spellcheck: false, autocomplete: "off",
+    placeholder: "name:send-* age>2h error~timeout", "aria-describedby": "filter-fault",
+  });
+  const fault = h("p", { class: "fault", id: "filter-fault" });
+  const actions = h("div", { class: "bulk", role: "toolbar", "aria-label": "Selected jobs" });
+  const every = h("input", { type: "checkbox", "aria-label": "Select all on this page", onchange: selectPage });
+  const rows = h("tbody");
+  const table = h(
+    "table",
+    { class: "rows jobs" },
+    h("thead", {}, h("tr", {},
+      h("th", { class: "check", scope: "col" }, every),
+      ...["Job", "Name", "Status", "Attempts", "Added", "Note"].map((word) =>
+        h("th", { scope: "col", class: word.toLowerCase() }, word)))),
+    rows,
+  );
+  const empty = h("div", { class: "empty" });
+  const newer = h("button", { onclick: goBack }, "Newer");
+  const older = h("button", { onclick: goOn }, "Older");
+  const where = h("span", { class: "where" });
+  const pager = h("div", { class: "pager" }, newer, older, where);
+
+  const element = h(
+    "section", {},
+    h("div", { class: "head" },
+      h("h1", {}, "Jobs"),
+      h("button", { onclick: () => cleanUp(refresh) }, "Clean up…"),
+      h("a", { class: "button primary", href: "/admin/add" }, "Add a job")),
+    tabs,
+    h("form", { class: "filter", role: "search", onsubmit: (event) => { event.preventDefault(); search(); } },
+      h("label", { htmlFor: "filter" }, "Filter"), filter, h("button", {}, "Apply"),
+      wanted.filter && h("a", { class: "button", href: address({ filter: "" }) }, "Clear")),
+    fault, actions,
+    h("div", { class: "scroll" }, table), empty, pager,
+  );
+
+  function address(changes) {
+    const said = { status: wanted.status, filter: wanted.filter, ...changes };
+    const given = Object.entries(said).filter(([, value]) => value);
+    const text = new URLSearchParams(given).toString();
+    return `/admin/jobs${text ? `?${text}` : ""}`;
+  }
+
+  function search() {
+    go(address({ filter: filter.value.trim() }));
+  }
+
+  function goOn() {
+    before.push(wanted.cursor);
+    turn(next);
+  }
+
+  function goBack() {
+    turn(before.pop() ?? "");
+  }
+
+  function turn(cursor) {
+    wanted.cursor = cursor;
+    history.replaceState(null, "", address({ cursor }));
+    selected.clear();
+    refresh();
+  }
+
+  function selectPage() {
+    for (const job of shown) every.checked ? selected.add(job.id) : selected.delete(job.id);
+    draw();
+  }
+
+  function select(id, on) {
+    on ? selected.add(id) : selected.delete(id);
+    drawActions();
+    every.checked = shown.length > 0 && shown.every((job) => selected.has(job.id));
+  }
+
+  /** Return the filter for what is shown here, on all pages. */
+  function matching() {
+    return [wanted.status && `status:${wanted.status}`, wanted.filter].filter(Boolean).join(" ");
+  }
+
+  async function act(action, chosen) {
+    try {
+      const { matched } = await api.post("/jobs/bulk", { action, filter: chosen, dry_run: true });
+      const verb = action[0].toUpperCase() + action.slice(1);
+      const words = h("p", {}, `${countOf(matched)} would be ${DONE[action]}. Those whose status does not fit are left alone.`);
+      if (!(await ask(`${verb} ${countOf(matched)}?`, words, `${verb} ${number(matched)}`, { danger: action === "delete" }))) return;
+      const done = await api.post("/jobs/bulk", { action, filter: chosen });
+      say(`${countOf(done.changed)} ${DONE[action]}` + (done.refused ? `, ${number(done.refused)} left alone` : ""));
+      selected.clear();
+      await refresh();
+    } catch (error) {
+      say(error.message, "error");
+    }
+  }
+
+  function drawActions() {
+    const ids = [...selected];
+    const all = matching();
+    const buttons = (chosen) =>
+      Object.keys(DONE).map((action) =>
+        h("button", { class: action === "delete" ? "danger" : "", onclick: () => act(action, chosen()) },
+          action[0].toUpperCase() + action.slice(1)));
+    actions.hidden = !ids.length && !all;
+    if (ids.length) {
+      fill(actions, h("strong", {}, `${number(ids.length)} selected`), buttons(() => `id:${ids.join(",")}`),
+        h("button", { class: "quiet", onclick: () => { selected.clear(); draw(); } }, "Select none"));
+    } else if (all) {
+      fill(actions, h("span", {}, "All that match:"), buttons(() => all));
+    }
+  }
+
+  function drawTabs(counts) {
+    const tab = (status, count) =>
+      h("a", { href: address({ status }), class: status || "all", "aria-current": wanted.status === status ? "true" : null },
+        status || "all", " ", h("span", { class: "count" }, number(count)));
+    fill(tabs, tab("", counts.total), STATUSES.map((status) => tab(status, counts[status])));
+  }
+
+  function row(job) {
+    const url = `/admin/jobs/${encodeURIComponent(job.id)}`;
+    return h("tr", {},
+      h("td", { class: "check" }, h("input", {
+        type: "checkbox", checked: selected.has(job.id), "aria-label": `Select ${clean(job.id)}`,
+        onchange: (event) => select(job.id, event.target.checked),
+      })),
+      h("td", { class: "job" }, h("a", { href: url, class: "id" }, clean(job.id))),
+      h("td", { class: "name" }, clean(job.name)),
+      h("td", { class: "status" }, badge(job.status)),
+      h("td", { class: "attempts" }, job.attempts || ""),
+      h("td", { class: "added" }, when(job.created_at)),
+      h("td", { class: "note" }, remark(job)));
+  }
+
+  function draw() {
+    const focused = rows.contains(document.activeElement) && focusKey(document.activeElement);
+    fill(rows, shown.map(row));
+    if (focused) rows.querySelector(focused)?.focus();
+    every.checked = shown.length > 0 && shown.every((job) => selected.has(job.id));
+    table.hidden = !shown.length;
+    newer.disabled = !before.length && !wanted.cursor;
+    older.disabled = !next;
+    pager.hidden = newer.disabled && older.disabled;
+    drawActions();
+  }
+
+  async function refresh(counts) {
+    const asked = { limit: LIMIT, status: wanted.status, filter: wanted.filter, cursor: wanted.cursor };
+    const text = new URLSearchParams(Object.entries(asked).filter(([, value]) => value));
+    const [page, known] = await Promise.all([
+      api.json(`/jobs?${text}`),
+      counts ?? api.json("/jobs/stats"),
+    ]);
+    shown = page.jobs;
+    next = page.next;
+    for (const id of selected) if (!shown.some((job) => job.id === id)) selected.delete(id);
+    fill(fault);
+    drawTabs(known);
+    draw();
+    fill(where, before.length ? `page ${number(before.length + 1)}` : "");
+    fill(empty, shown.length ? null : nothing(known));
+    empty.hidden = shown.length > 0;
+  }
+
+  function nothing(counts) {
+    if (counts.total && (wanted.status || wanted.filter)) {
+      return h("p", {}, "No job matches. ", h("a", { href: "/admin/jobs" }, "Show all"));
+    }
+    return [h("p", {}, "There are no jobs yet."),
+      h("p", {}, h("a", { href: "/admin/add" }, "Add one here"), " or in a terminal: ",
+        h("code", {}, "jobctl add NAME key=value"))];
+  }
+
+  return {
+    title: "Jobs",
+    element,
+    refresh,
+    fail(error) {
+      fill(fault, clean(error.message));
+      shown = [];
+      draw();
+    },
+  };
+}
+
+function focusKey(focused) {
+  const link = focused.getAttribute("href");
+  const label = focused.getAttribute("aria-label");
+  return link ? `a[href="${CSS.escape(link)}"]` : label && `[aria-label="${CSS.escape(label)}"]`;
+}
+
+/** Ask which finished jobs shall go, say how many that are, and delete them. */
+async function cleanUp(refresh) {
+  const age = h("input", { id: "age", value: "7d", required: true, size: 8, spellcheck: false });
+  const found = h("p", { class: "hint", role: "status" });
+  async function count() {
+    try {
+      const { matched } = await api.post("/jobs/cleanup", { older_than: age.value.trim(), dry_run: true });
+      fill(found, `${countOf(matched)} would go.`);
+    } catch (error) {
+      fill(found, clean(error.message));
+    }
+  }
+  age.addEventListener("input", count);
+  await count();
+  const body = [
+    h("p", {}, "Completed, failed and cancelled jobs that ended longer ago than this are deleted, with their logs."),
+    h("p", { class: "field" }, h("label", { htmlFor: "age" }, "Older than "), age, h("span", { class: "hint" }, " such as 12h, 7d")),
+    found,
+  ];
+  if (!(await ask("Clean up", h("div", {}, ...body), "Delete them", { danger: true }))) return;
+  try {
+    const { deleted } = await api.post("/jobs/cleanup", { older_than: age.value.trim() });
+    say(`${countOf(deleted)} deleted`);
+    await refresh();
+  } catch (error) {
+    say(error.message, "error");
+  }
+}

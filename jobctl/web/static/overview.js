@@ -1,0 +1,131 @@
+// How it is: what runs and waits, who runs it, and what became of the jobs of late.
+import * as api from "/static/api.js";
+import { clean, fill, h } from "/static/dom.js";
+import { badge, duration, number, progress, when } from "/static/format.js";
+import { bars, legend, lines } from "/static/plot.js";
+
+const STATUSES = ["pending", "running", "completed", "failed", "cancelled"];
+const SPANS = [["hour", "Hour"], ["day", "Day"], ["week", "Week"]];
+const AGAIN = 10000; // milliseconds between two looks when nothing seems to happen
+const LEAST = 2000; // and between two when much does
+
+export function overview(go) {
+  let span = sessionStorage.getItem("jobctl-span") ?? "hour";
+  let name = ""; // all of them
+  let plot = null;
+
+  const tiles = h("nav", { class: "tiles", "aria-label": "Jobs by status" });
+  const signs = h("ul", { class: "signs" });
+  const spans = h("div", { class: "spans", role: "group", "aria-label": "Time" });
+  const choice = h("select", { "aria-label": "Name", onchange: () => { name = choice.value; draw(); } });
+  const ended = h("div", { class: "figure" });
+  const took = h("div", { class: "figure" });
+  const names = h("div", { class: "scroll" });
+  const running = h("div");
+
+  const element = h("section", {}, h("div", { class: "head" }, h("h1", {}, "Overview")), tiles, signs,
+    h("section", { class: "block" },
+      h("div", { class: "head" }, h("h2", {}, "Activity"), choice, spans),
+      h("div", { class: "columns" }, ended, took), names),
+    h("section", { class: "block" }, h("h2", {}, "Running now"), running));
+
+  function drawSpans() {
+    fill(spans, SPANS.map(([key, word]) =>
+      h("button", {
+        "aria-pressed": String(span === key),
+        onclick: async () => {
+          span = key;
+          sessionStorage.setItem("jobctl-span", key);
+          drawSpans();
+          await look();
+        },
+      }, word)));
+  }
+
+  async function look() {
+    plot = await api.json(`/figures?range=${span}`);
+    draw();
+  }
+
+  function draw() {
+    const known = plot.names.map((one) => one.name);
+    if (name && !known.includes(name)) name = "";
+    if (choice.dataset.known !== JSON.stringify(known)) {
+      choice.dataset.known = JSON.stringify(known);
+      fill(choice, h("option", { value: "" }, "All names"), known.map((one) => h("option", { value: one }, clean(one))));
+    }
+    choice.value = name;
+    choice.hidden = known.length < 2;
+    const one = plot.names.find((series) => series.name === name) ?? plot.all;
+    const counts = [["completed", "completed", one.completed], ["retried", "to be retried", one.retried], ["failed", "dead", one.failed]];
+    const times = [["p95", "p95", one.p95], ["p50", "p50 (median)", one.p50]];
+    fill(ended, h("h3", {}, "Attempts by how they ended"), legend(counts), bars(ended.clientWidth || 320, plot, counts));
+    fill(took, h("h3", {}, "Durations of those that completed"), legend(times), lines(took.clientWidth || 320, plot, times));
+    fill(names, plot.names.length ? table(plot.names) : h("p", { class: "empty" }, `Nothing has run in the last ${span}.`));
+  }
+
+  async function refresh() {
+    const [now] = await Promise.all([api.json("/overview"), look()]);
+    fill(tiles, STATUSES.map((status) =>
+      h("a", { href: `/admin/jobs?status=${status}`, class: `tile ${status}` },
+        h("span", { class: "figure-number" }, number(now.counts[status])), " ", h("span", {}, status))));
+    fill(signs, ...said(now));
+    fill(running, now.running.length ? runs(now) : h("p", { class: "empty" }, "No job runs now."));
+  }
+
+  drawSpans();
+  const redraw = () => plot && draw();
+  addEventListener("resize", redraw);
+  return {
+    title: "Overview", element, refresh, least: LEAST, every: () => AGAIN,
+    close: () => removeEventListener("resize", redraw),
+  };
+}
+
+function said(now) {
+  const signs = [];
+  const sign = (kind, ...words) => signs.push(h("li", { class: kind }, ...words));
+  const daemon = now.daemon;
+  if (!daemon) sign("bad", "No daemon runs, so no job does: start ", h("code", {}, "jobctl run"), ".");
+  else if (!daemon.moving) sign("bad", `The daemon (process ${daemon.pid}) does not answer: it is starting, stuck or stopped.`);
+  else {
+    const places = daemon.concurrency && `, with ${number(now.running.length)} of ${number(daemon.concurrency)} places taken`;
+    const state = daemon.state && daemon.state !== "ready" ? `is ${daemon.state}` : "runs";
+    sign("good", `The daemon ${state} (process ${daemon.pid})${places ?? ""}.`);
+  }
+  for (const trouble of Object.values(daemon?.troubles ?? {})) sign("bad", clean(trouble));
+  if (now.oldest) {
+    sign("", "Due for longest: ", h("a", { href: `/admin/jobs/${encodeURIComponent(now.oldest.id)}` }, clean(now.oldest.name)), ", since ", when(now.oldest.since), ".");
+  } else if (now.counts.pending) sign("", "Nothing is due: what is pending waits for its time, for others, or is paused.");
+  for (const pause of now.paused) {
+    sign("warn", pause.name == null ? "All jobs are paused" : `Jobs named ${clean(pause.name)} are paused`, ", since ", when(pause.since), ": ",
+      h("code", {}, pause.name == null ? "jobctl resume" : `jobctl resume ${clean(pause.name)}`), " ends that.");
+  }
+  if (!now.counts.total) sign("", "There are no jobs yet. ", h("a", { href: "/admin/add" }, "Add one"), ".");
+  signs.push(h("li", { class: "quiet" }, clean(now.store), ` · jobctl ${clean(now.version)}`));
+  return signs;
+}
+
+function table(series) {
+  const heads = ["Name", "Completed", "Retried", "Dead", "p50", "p95"];
+  return h("table", { class: "rows" },
+    h("thead", {}, h("tr", {}, heads.map((word, n) => h("th", { scope: "col", class: n ? "number" : "" }, word)))),
+    h("tbody", {}, series.map((one) => h("tr", {},
+      h("td", {}, h("a", { href: `/admin/jobs?filter=${encodeURIComponent(`name:${one.name}`)}` }, clean(one.name))),
+      h("td", { class: "number" }, number(one.total_completed)),
+      h("td", { class: "number" }, one.total_retried ? number(one.total_retried) : ""),
+      h("td", { class: one.total_failed ? "number failed" : "number" }, one.total_failed ? number(one.total_failed) : ""),
+      h("td", { class: "number" }, duration(one.total_p50)),
+      h("td", { class: "number" }, duration(one.total_p95))))));
+}
+
+function runs(now) {
+  return h("div", { class: "scroll" }, h("table", { class: "rows" },
+    h("thead", {}, h("tr", {}, ["Job", "Name", "Status", "Began", "Progress"].map((word) => h("th", { scope: "col" }, word)))),
+    h("tbody", {}, now.running.map((job) => h("tr", {},
+      h("td", {}, h("a", { class: "id", href: `/admin/jobs/${encodeURIComponent(job.id)}` }, clean(job.id))),
+      h("td", {}, clean(job.name)),
+      h("td", {}, badge(job.status)),
+      h("td", {}, when(job.started_at)),
+      h("td", {}, progress(job.progress)))))));
+}
