@@ -316,7 +316,8 @@ def replace(old: Job[Any], new: Job[T]) -> Job[T]:
 
 def _require(job: Job[T], allowed: tuple[Status, ...], verb: str) -> None:
     if job.status not in allowed:
-        which = " or ".join(allowed)
+        *first, last = allowed
+        which = f"{', '.join(first)} or {last}" if first else last
         raise WrongStatus(f"job {job.id} is {job.status}: only a {which} job can be {verb}")
 
 

@@ -80,7 +80,8 @@ def human_size(value: int) -> str:
         amount /= 1024
         unit += 1
     digits = 0 if unit == 0 or amount >= 100 else 1
-    return f"{amount:.{digits}f} {_UNITS[unit]}"
+    text = f"{amount:.{digits}f}"
+    return f"{text.removesuffix('.0')} {_UNITS[unit]}"
 
 
 def counted(count: int, noun: str) -> str:

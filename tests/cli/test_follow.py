@@ -10,9 +10,9 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -219,18 +219,16 @@ def real(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     (tmp_path / "jobs.toml").write_text('[run]\nhandlers = ["handlers"]\n')
 
 
-class Started(subprocess.Popen[bytes]):
-    """A program that a test which fails does not wait for."""
-
-    def __exit__(self, *error: Any) -> None:
-        if error[0] is not None:
-            self.kill()
-        super().__exit__(*error)
-
-
-def start(*args: str, **options: int) -> Started:
+@contextmanager
+def start(*args: str, **options: int) -> Iterator[subprocess.Popen[bytes]]:
+    """Run jobctl; it is killed if the test leaves it running."""
     out, err = (options.get(name, subprocess.PIPE) for name in ("stdout", "stderr"))
-    return Started([*JOBCTL, *args], stdout=out, stderr=err)
+    with subprocess.Popen([*JOBCTL, *args], stdout=out, stderr=err) as process:
+        try:
+            yield process
+        finally:
+            if process.poll() is None:
+                process.kill()
 
 
 @pytest.mark.usefixtures("real")
@@ -239,7 +237,7 @@ def test_a_job_is_followed_through_its_retries(store: DirectoryStore) -> None:
         assert following.stdout is not None
         assert following.stderr is not None
         job_id = following.stdout.readline().decode().strip()
-        assert b"No daemon runs" in following.stderr.readline()
+        assert b"No daemon runs." in following.stderr.readline()
         with start("run") as daemon:
             out, err = following.communicate(timeout=60)
             assert following.returncode == 0

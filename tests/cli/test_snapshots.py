@@ -143,8 +143,8 @@ def test_show_a_job_that_completed(cli: Cli) -> None:
         result           {"rows": 3}
 
         attempts:
-        OUTCOME    STARTED                    TOOK  WORKER  EXIT           ERROR
-        completed  2026-11-24T13:00:00+01:00  2.5s  w1      peak 16.0 MiB  -
+        OUTCOME    STARTED                    TOOK  WORKER  EXIT         ERROR
+        completed  2026-11-24T13:00:00+01:00  2.5s  w1      peak 16 MiB  -
         """)
 
 

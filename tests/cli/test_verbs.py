@@ -182,7 +182,7 @@ def test_wait(cli: Cli) -> None:
     late = cli("wait", "completed", "running", "--timeout", "0")
     assert late == (
         124,
-        "completed  completed\nrunning  running\n",
+        "completed  completed\nrunning    running\n",
         "note: timed out; not finished: running\n",
     )
     [record] = json.loads(cli("wait", "failed", "--json").out)

@@ -198,7 +198,7 @@ def test_it_has_ended_its_worker_too_often(store: Watched) -> None:
     assert codes(found) == ["crashed", "max-crashes"]
     assert said(found, "crashed") == (
         "Its last attempt ended with the death of its worker process at 2026-11-24T12:00:01Z "
-        "(just now), after 1s, with a peak of 3.0 GiB: WorkerCrashed: the worker process ended "
+        "(just now), after 1s, with a peak of 3 GiB: WorkerCrashed: the worker process ended "
         "by SIGKILL: memory ran out (OOM)."
     )
     assert said(found, "max-crashes").startswith(

@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from jobctl.services import logfile, spool
+from jobctl.services import logfile, logread, spool
 from jobctl.services.growth import Growth, read_log
+from jobctl.services.logread import Part
 from jobctl.services.spool import Begun
 from tests.helpers import after
 
@@ -154,6 +155,39 @@ def test_a_hole_is_counted_and_passed_over(tmp_path: Path, writer: Writer) -> No
     assert len(seen) < 40_000
     writer.write(b"last\n")
     assert more(growth) == b"last\n"
+
+
+def test_what_the_next_job_writes_is_not_taken_for_its_own(
+    tmp_path: Path, writer: Writer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    growth = Growth(tmp_path, "a")
+    writer.begin(alone=False)
+    writer.write(b"mine\n")
+    parts = logread.parts
+
+    def late(fd: int, start: int, size: int) -> Iterator[Part]:
+        """Read the spool when the worker is at another job by now."""
+        monkeypatch.undo()
+        writer.end()
+        writer.begin(alone=False, job_id="other")
+        writer.write(b"a secret\n")
+        yield from parts(fd, start, size)
+
+    monkeypatch.setattr(logread, "parts", late)
+    assert more(growth) + more(growth) == logfile.header(1, after(1)) + b"mine\n"
+
+
+def test_a_file_that_comes_back_is_read_from_its_beginning(
+    tmp_path: Path, writer: Writer
+) -> None:
+    growth = Growth(tmp_path, "a")
+    writer.begin(alone=True)
+    writer.write(b"one\n")
+    whole = more(growth)
+    os.rename(writer.path, f"{writer.path}.away")
+    assert more(growth) == b""
+    os.rename(f"{writer.path}.away", writer.path)
+    assert more(growth) == whole
 
 
 def test_a_log_that_is_deleted_begins_anew(tmp_path: Path, writer: Writer) -> None:

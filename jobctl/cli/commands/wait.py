@@ -38,5 +38,6 @@ def command(
     if json:
         render.json(here.records(waited.jobs))
     else:
-        render.lines(f"{job.id}  {job.status}" for job in waited.jobs)
+        width = max((len(job.id) for job in waited.jobs), default=0)
+        render.lines(f"{job.id:{width}}  {job.status}" for job in waited.jobs)
     return waiting.exit_code(waited)

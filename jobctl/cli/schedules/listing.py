@@ -32,7 +32,10 @@ def command(ctx: typer.Context, json: Json = False) -> None:
         (
             one.name,
             when(one),
-            zoned(one.next_run, one, sep=sep) if one.enabled else "disabled",
+            # On a terminal the zone beside it is enough.
+            zoned(one.next_run, one, sep=sep, offset=not terminal)
+            if one.enabled
+            else "disabled",
             one.timezone,
             (relative(one.last_run, now) if terminal else zoned(one.last_run, one, sep=sep))
             if one.last_run

@@ -7,8 +7,10 @@ import typer
 from jobctl.cli import render
 from jobctl.cli.options import Json, session
 from jobctl.cli.schedules.shown import Name, record, zoned
+from jobctl.core.units import human_duration
 
 _TIMES = ("start", "end", "next_run", "last_run")
+_DURATIONS = ("every", "catch_up_window", "jitter", "expect_within")
 
 
 def command(ctx: typer.Context, name: Name, json: Json = False) -> None:
@@ -24,6 +26,8 @@ def command(ctx: typer.Context, name: Name, json: Json = False) -> None:
             continue
         if field in _TIMES:
             text = zoned(getattr(schedule, field), schedule)
+        elif field in _DURATIONS:
+            text = human_duration(float(value))
         elif isinstance(value, str):
             text = value
         else:

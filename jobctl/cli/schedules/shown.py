@@ -29,11 +29,15 @@ def when(schedule: AnySchedule) -> str:
     return str(schedule.cron)
 
 
-def zoned(moment: datetime | None, schedule: AnySchedule, *, sep: str = " ") -> str:
+def zoned(
+    moment: datetime | None, schedule: AnySchedule, *, sep: str = " ", offset: bool = True
+) -> str:
     """Return a moment in the schedule's own zone, with its offset; None is empty."""
     if moment is None:
         return ""
     from jobctl.core.dst import zone
 
     local = moment.astimezone(zone(schedule.timezone))
+    if not offset:
+        local = local.replace(tzinfo=None)
     return local.isoformat(sep=sep, timespec="seconds")
