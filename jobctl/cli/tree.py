@@ -18,12 +18,12 @@ if TYPE_CHECKING:
 #: The commands in the order of the help. Each is a module of jobctl.cli.commands.
 COMMANDS = (
     "add", "list", "show", "logs", "explain", "wait", "retry", "cancel", "delete", "cleanup",
-    "stats", "pause", "resume", "run", "schedule", "health", "doctor", "init", "config",
-    "systemd",
+    "stats", "pause", "resume", "run", "schedule", "health", "doctor",
+    "backup", "restore", "export", "init", "config", "systemd",
 )  # fmt: skip
 
 #: The commands that go on for long enough to leave garbage (see jobctl.cli.app.main).
-LONG = ("run", "wait")
+LONG = ("run", "wait", "doctor", "export")
 
 
 class LazyGroup(QuickGroup):
