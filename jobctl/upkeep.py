@@ -1,8 +1,9 @@
-"""The upkeep of a store put together: examined, repaired, its clock confirmed."""
+"""The upkeep of a store put together: examined, repaired, backed up, restored."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -11,6 +12,10 @@ from jobctl.clock import SystemClock
 from jobctl.config import Config
 from jobctl.core.finding import Examined
 from jobctl.services import clockfile
+
+if TYPE_CHECKING:
+    from jobctl.stores.directory.backup import Manifest
+    from jobctl.stores.directory.restore import Restored
 
 
 def examine(config: Config, *, repair: bool = False) -> Examined:
@@ -51,3 +56,30 @@ def trust_clock(config: Config) -> bool:
     store.wake()
     store.close()
     return True
+
+
+def backup(config: Config, target: Path, *, logs: bool, force: bool) -> Manifest:
+    """Write the store into a file. Raises Conflict if that is there, unless `force`;
+    StoreError.
+    """
+    from jobctl.stores.directory.backup import backup as write
+
+    root = bootstrap.store_folder(config)
+    return write(root, target, SystemClock().now(), logs=logs, force=force)
+
+
+def restore(config: Config, source: Path, *, force: bool) -> Restored:
+    """Put the store of a backup where the configured one is, or shall be.
+
+    Raises Conflict if there is one, unless `force`; StoreError.
+    """
+    from jobctl.stores.directory.restore import restore as put
+
+    return put(bootstrap.store_folder(config), source, SystemClock().now(), force=force)
+
+
+def check_backup(source: Path) -> Manifest:
+    """Return what a backup holds. Raises StoreError if it is not whole."""
+    from jobctl.stores.directory.restore import check
+
+    return check(source)

@@ -10,6 +10,7 @@ from jobctl.cli import jobdata, known, render, waiting
 from jobctl.cli.options import Session
 from jobctl.cli.words import local_time
 from jobctl.core.data import parse_json
+from jobctl.core.units import counted
 from jobctl.errors import InvalidJob, JobctlError
 
 if TYPE_CHECKING:
@@ -83,22 +84,28 @@ def _follow(here: Session, job: Any, limit: float | None, *, as_json: bool) -> i
 
 def add_file(here: Session, path: str, wanted: Wanted, until: Until, *, as_json: bool) -> int:
     """Add the jobs of a file in batches, print their ids, and return the exit code."""
+    from functools import partial
+
     from jobctl.cli import jsonlines
 
     _refuse_beside_file(wanted)
     if until.follow:
         raise InvalidJob("--from and --follow do not go together: --wait waits for all of them")
     limit = until.seconds()
-    specs = jsonlines.read(path, here.queue.check)
+    check = partial(here.queue.check, commands=True)
+    specs, left_out = jsonlines.read(path, check)
+    if left_out:
+        render.note(f"{counted(left_out, 'line')} left out: jobs that are not pending")
     if not specs:
         render.note("there are no jobs in it: nothing was added")
-    known.note_unknown(here, (spec["name"] for spec in specs), _FAILS)
+    names = (spec["name"] for spec in specs if "shell" not in spec)
+    known.note_unknown(here, names, _FAILS)
     ids: list[str] = []
     try:
         with render.progress("adding", len(specs)) as advance:
             for start in range(0, len(specs), BATCH):
                 batch = specs[start : start + BATCH]
-                ids += here.queue.add_many(batch)
+                ids += here.queue.add_many(batch, commands=True)
                 advance(len(batch))
     except JobctlError:
         if ids:

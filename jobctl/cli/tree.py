@@ -19,12 +19,11 @@ if TYPE_CHECKING:
 COMMANDS = (
     "add", "list", "show", "logs", "follow", "explain", "wait", "retry", "cancel", "delete",
     "cleanup", "stats", "pause", "resume", "run", "schedule", "dashboard", "health", "doctor",
-    "init", "config",
-    "systemd",
+    "backup", "restore", "export", "init", "config", "systemd",
 )  # fmt: skip
 
 #: The commands that go on for long enough to leave garbage (see jobctl.cli.app.main).
-LONG = ("run", "wait", "follow", "logs", "stats", "dashboard")
+LONG = ("run", "wait", "follow", "logs", "stats", "dashboard", "doctor", "export")
 
 
 class LazyGroup(QuickGroup):

@@ -49,6 +49,15 @@ def shell_of(argv: Any, cwd: Any, env: Mapping[Any, Any], *, max_data: int) -> d
     return checked
 
 
+def shell_from(field: Any, *, max_data: int) -> dict[str, Any]:
+    """Return the `shell` field of a job's record, checked. Raises InvalidJob."""
+    if not isinstance(field, dict) or set(field) != {"argv", "cwd", "env"}:
+        raise InvalidJob(f"shell {show(field)} is refused: give argv, cwd and env")
+    if not isinstance(field["env"], dict):
+        raise InvalidJob(f"shell.env {show(field['env'])} is refused: give an object")
+    return shell_of(field["argv"], field["cwd"], field["env"], max_data=max_data)
+
+
 def default_name(argv: Sequence[str]) -> str:
     """Return the name of a shell job that was given none: the command's last part."""
     last = PurePath(str(argv[0])).name if argv else ""

@@ -33,8 +33,11 @@ _Jobs = list[AnyJob]
 class Stream:
     """Jobs that are read as they are asked for, once. At the end `more` says if it is cut."""
 
-    def __init__(self, queue: Looking, wanted: Filter, limit: int, offset: int) -> None:
+    def __init__(
+        self, queue: Looking, wanted: Filter, limit: int, offset: int, newest: bool
+    ) -> None:
         self._queue = queue
+        self._newest = newest
         self._wanted = wanted
         self._left = limit
         self._offset = offset
@@ -44,7 +47,13 @@ class Stream:
         after = None
         while self.more and self._left > 0:
             limit = min(self._left, STEP)
-            page = self._queue.page(self._wanted, limit=limit, offset=self._offset, after=after)
+            page = self._queue.page(
+                self._wanted,
+                newest=self._newest,
+                limit=limit,
+                offset=self._offset,
+                after=after,
+            )
             yield from page.jobs
             after, self._offset = page.after, 0
             self._left -= len(page.jobs)
@@ -111,11 +120,12 @@ class Looking:
         self,
         filter: Filter | str | None = None,
         *,
+        newest: bool = True,
         limit: int = 50,
         offset: int = 0,
         after: int | None = None,
     ) -> Page:
-        """Return jobs, the newest first, and where the next page begins.
+        """Return jobs, the newest first unless not `newest`, and where the next page begins.
 
         `after` is that of the page before; it costs nothing however deep it leads, `offset`
         a little for each job that it skips. Raises InvalidJob.
@@ -124,15 +134,25 @@ class Looking:
             if type(value) is not int or value < 0:
                 raise InvalidJob(f"{field} {show(value)} is refused: use a whole number >= 0")
         found = self._store.select(
-            parsed(filter), self._clock.now(), limit=limit, offset=offset, after=after
+            parsed(filter),
+            self._clock.now(),
+            newest=newest,
+            limit=limit,
+            offset=offset,
+            after=after,
         )
         return Page([self._beside.shown(job) for job in found.jobs], found.after)
 
     def stream(
-        self, filter: Filter | str | None = None, *, limit: int = ALL, offset: int = 0
+        self,
+        filter: Filter | str | None = None,
+        *,
+        limit: int = ALL,
+        offset: int = 0,
+        newest: bool = True,
     ) -> Stream:
-        """Return up to `limit` jobs, the newest first, without holding them all."""
-        return Stream(self, parsed(filter), limit, offset)
+        """Return up to `limit` jobs, the newest or the oldest first, never holding all."""
+        return Stream(self, parsed(filter), limit, offset, newest)
 
     def stats(self, filter: Filter | str | None = None) -> Stats:
         """Return how many jobs have each status, of all or of those that a filter chooses."""

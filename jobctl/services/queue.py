@@ -101,12 +101,14 @@ class QueueService(Looking):
         wanted = self._wanted(name or default_name(argv), None, options)
         return self._put(with_shell(wanted, shell))
 
-    def add_many(self, specs: Iterable[Spec]) -> list[str]:
+    def add_many(self, specs: Iterable[Spec], *, commands: bool = False) -> list[str]:
         """Add jobs with one durable commit, all or none, and return their ids in order.
 
-        Everything is checked before anything is written. Raises as `add` does.
+        Everything is checked before anything is written. With `commands` one may be a shell
+        job, as its record has it. Raises as `add` does.
         """
-        wanted = [self._from_spec(spec, f"job {n}: ") for n, spec in enumerate(specs, 1)]
+        many = enumerate(specs, 1)
+        wanted = [self._from_spec(spec, f"job {n}: ", commands) for n, spec in many]
         self._put_all(wanted)
         return [one.job.id for one in wanted]
 
@@ -123,9 +125,9 @@ class QueueService(Looking):
         self._put_all(links)
         return [one.job.id for one in links]
 
-    def check(self, spec: Spec) -> None:
+    def check(self, spec: Spec, *, commands: bool = False) -> None:
         """Raise InvalidJob if add_many would refuse `spec`."""
-        self._from_spec(spec, "")
+        self._from_spec(spec, "", commands)
 
     def explain(self, job_id: str, say: Say | None = None) -> Explanation:
         """Return why a job does not run, what it is at, or how it ended.
@@ -237,9 +239,16 @@ class QueueService(Looking):
                 self._beside.forget_replaced(wanted)
             self._store.wake()
 
-    def _from_spec(self, spec: Spec, place: str) -> Wanted:
+    def _from_spec(self, spec: Spec, place: str, commands: bool = False) -> Wanted:
         try:
-            return self._wanted(*parts(spec))
+            name, data, options = parts(spec)
+            if not commands or "shell" not in options:
+                return self._wanted(name, data, options)
+            from jobctl.core.shell import shell_from
+
+            options = dict(options)
+            shell = shell_from(options.pop("shell"), max_data=self._max_data)
+            return with_shell(self._wanted(name, data, options), shell)
         except InvalidJob as err:
             raise InvalidJob(f"{place}{err}") from None
 

@@ -21,8 +21,9 @@ from jobctl.stores.directory.layout import Layout, look_at_store
 from jobctl.stores.directory.locks import PATIENCE, WriteLock
 from jobctl.stores.directory.segments import Segments
 
-#: How often the examination begins anew because segments were retired meanwhile.
-_TRIES = 3
+#: How often the examination begins anew because segments were retired meanwhile; then it
+#: lets nobody write.
+_TRIES = 5
 
 
 def examine(root: Path, now: datetime, *, patience: float = PATIENCE) -> Examined:
@@ -36,10 +37,10 @@ def examine(root: Path, now: datetime, *, patience: float = PATIENCE) -> Examine
     if store_id is None:
         store_id = told_id(layout)
         found.append(_headless(store_id))
-    for _ in range(_TRIES):
+    for nth in range(_TRIES):
         before = Segments(layout).segments()[:1]
         journal = Inspected(layout, store_id or "")
-        read = list(_read(layout, journal, patience))
+        read = list(_read(layout, journal, patience, alone=nth == _TRIES - 1))
         if before == Segments(layout).segments()[:1]:
             break
     odd = {one.path for one in found}
@@ -70,29 +71,39 @@ def _headless(store_id: str | None) -> Finding:
     )
 
 
-def _read(layout: Layout, journal: Inspected, patience: float) -> Iterator[Finding]:
+def _read(
+    layout: Layout, journal: Inspected, patience: float, *, alone: bool
+) -> Iterator[Finding]:
+    """Read journal and index; with `alone` all of it under the write lock."""
     fresh = Index(None, journal.store_id)
     lock = WriteLock(layout.write_lock, patience)
     try:
         fresh.reset()
+        if alone:
+            yield from _lock(lock)
         yield from check_index(layout, journal, fresh)
         fold_all(journal, fresh)
-        try:
-            lock.acquire()
-        except StoreBusy as err:
-            yield Finding(
-                code="lock", path="locks/write.lock", message=str(err), repairable=False
-            )
-        except StoreError:
-            pass  # who may not write is content with what stands there
+        if not alone:
+            yield from _lock(lock)
         fold_all(journal, fresh)
         yield from journal.unfinished()
+        missing = journal.missing()
     finally:
         lock.release()
         lock.close()
         fresh.close()
     yield from journal.findings()
-    for segment in journal.missing():
+    for segment in missing:
         message = "it is missing: what stood in it is lost, and jobs may show an older state"
         yield Finding(code="missing", path=journal.name(segment), message=message)
     journal.close()
+
+
+def _lock(lock: WriteLock) -> Iterator[Finding]:
+    try:
+        lock.acquire()
+    except StoreBusy as err:
+        why = str(err)
+        yield Finding(code="lock", path="locks/write.lock", message=why, repairable=False)
+    except StoreError:
+        pass  # who may not write is content with what stands there

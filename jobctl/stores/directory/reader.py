@@ -198,6 +198,7 @@ class Reader:
 
         if self._index is not None and self._index.replaced():
             self._drop()
+            self._journal.forget_all()  # a restore replaces the segments as well
         if self._index is None:
             if not self._store.layout.index.exists():
                 return None

@@ -151,11 +151,15 @@ class Segments:
         if fd is not None:
             os.close(fd)
 
-    def close(self) -> None:
-        """Close every descriptor."""
+    def forget_all(self) -> None:
+        """Close them all, and read anew what they hold: others may stand in their place."""
         for segment in list(self._readers):
             self.forget(segment)
         self._ends.clear()
+
+    def close(self) -> None:
+        """Close every descriptor."""
+        self.forget_all()
 
 
 def first_line(fd: int) -> bytes:

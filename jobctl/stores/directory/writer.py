@@ -184,6 +184,7 @@ class IndexWriter:
 
         if self.index is not None and self.index.replaced():
             self.forget()
+            self._store.journal.forget_all()  # a restore replaces the segments as well
         try:
             return self._opened()
         except sqlite3.Error as err:

@@ -1,0 +1,144 @@
+"""A repair or a restore is killed at each system call: nothing is lost, all can be repeated."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from jobctl.stores.directory import journal
+from jobctl.stores.directory.backup import backup
+from jobctl.stores.directory.doctor import examine
+from jobctl.stores.directory.repair import repair
+from jobctl.stores.directory.restore import restore
+from jobctl.stores.directory.store import DirectoryStore
+from tests.crash.test_store_kill import State, state
+from tests.helpers import NOON, claim, end, make_job, put
+from tests.stores.tools import segment
+
+pytestmark = [
+    pytest.mark.strace,
+    pytest.mark.skipif(shutil.which("strace") is None, reason="strace is not installed"),
+]
+ROOT = Path(__file__).parents[2]
+CALLS = (
+    "openat,write,pwrite64,ftruncate,fdatasync,fsync,rename,renameat2,link,unlink,unlinkat,"
+    "mkdir,rmdir"
+)
+
+
+@pytest.fixture
+def before(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A store with several segments."""
+    monkeypatch.setattr(journal, "SEGMENT_SIZE", 1500)
+    path = tmp_path / "before"
+    store = DirectoryStore(path)
+    for n in range(9):
+        put(store, make_job(f"j{n}"))
+    for job in claim(store, 3):
+        end(store, job)
+    store.stats()
+    store.close()
+    return path
+
+
+def run(*arguments: str, log: Path, inject: str | None = None) -> str:
+    """Run the program under strace, and return the trace."""
+    command = ["strace", "-f", "-qq", "-o", str(log), f"-etrace={CALLS}"]
+    command += [f"-einject={inject}"] if inject else []
+    module = [sys.executable, "-m", "tests.crash.upkeep_steps"]
+    subprocess.run([*command, *module, *arguments], cwd=ROOT, capture_output=True)
+    return log.read_text()
+
+
+def points(trace: str, victim: str) -> list[str]:
+    """Return each call from the first on the store on, as what strace injects into."""
+    seen: Counter[str] = Counter()
+    found: list[str] = []
+    for call, rest in re.findall(r"^\d+ +(\w+)\((.*)$", trace, re.MULTILINE):
+        seen[call] += 1
+        if found or victim in rest:
+            found.append(f"{call}:signal=SIGKILL:when={seen[call]}")
+    return found
+
+
+def state_of(path: Path) -> State:
+    store = DirectoryStore(path)
+    try:
+        return state(store)
+    finally:
+        store.close()
+
+
+def everywhere(
+    arguments: list[str], before: Path, check: Callable[[Path, str], None], step: int
+) -> None:
+    """Kill the program at each step-th of its calls on a copy of the store, and check."""
+    victim = before.with_name("victim")
+    log = before.with_name("trace")
+    given = [str(victim) if one == "VICTIM" else one for one in arguments]
+    shutil.copytree(before, victim)
+    found = points(run(*given, log=log), str(victim))
+    assert len(found) > 30
+    killed = 0
+    for where in found[::step]:
+        for left in victim.parent.glob("victim*"):
+            shutil.rmtree(left)
+        shutil.copytree(before, victim)
+        killed += "killed by SIGKILL" in run(*given, log=log, inject=where)
+        check(victim, where)
+    assert killed > len(found[::step]) // 2
+
+
+def test_a_restore(before: Path, tmp_path: Path, full_size: bool) -> None:
+    backup(before, tmp_path / "b.tar", NOON)
+    then = state_of(before)
+    store = DirectoryStore(before)
+    put(store, make_job("later"))
+    now = state(store)
+    store.close()
+
+    def check(victim: Path, where: str) -> None:
+        found = state_of(victim)
+        assert found in (then, now), where
+        others = [one for one in tmp_path.glob("victim.*") if (one / "backup.json").exists()]
+        kept = [one for one in tmp_path.glob("victim.*") if one not in others]
+        if found == then:
+            assert [state_of(one) for one in kept] == [now], where
+        else:
+            # A whole new store may stand there without its mark, for a moment.
+            assert all(state_of(one) == then for one in kept), where
+        restore(victim, tmp_path / "b.tar", NOON.replace(year=2027), force=True)
+        assert state_of(victim) == then, where
+
+    everywhere(
+        ["restore", "VICTIM", str(tmp_path / "b.tar")], before, check, 1 if full_size else 7
+    )
+
+
+def test_a_repair(before: Path, tmp_path: Path, full_size: bool) -> None:
+    for number, at in ((1, 700), (2, 900)):
+        text = bytearray(segment(before, number).read_bytes())
+        text[at] ^= 1
+        segment(before, number).write_bytes(text)
+    with segment(before, 3).open("ab") as file:
+        file.write(b"what is this\n")
+    mended = tmp_path / "mended"
+    shutil.copytree(before, mended)
+    assert repair(mended, NOON).left == []
+    wanted = {name: status for name, (status, _) in state_of(mended).items()}
+    assert len(wanted) >= 7
+
+    def check(victim: Path, where: str) -> None:
+        assert repair(victim, NOON).left == [], where
+        assert examine(victim, NOON).findings == [], where
+        found = {name: status for name, (status, _) in state_of(victim).items()}
+        assert found == wanted, where
+
+    everywhere(["repair", "VICTIM"], before, check, 1 if full_size else 9)
