@@ -79,7 +79,8 @@ def jobs(store: DirectoryStore) -> None:
 
 def test_commands_and_options(tab: Tab) -> None:
     assert tab("jobctl ") == list(tree.COMMANDS)
-    assert tab("jobctl re") == ["retry", "resume"]
+    assert tab("jobctl ret") == ["retry"]
+    assert tab("jobctl res") == ["resume", "restore"]
     assert "list\tList jobs, the newest first.\n" in tab.fish("jobctl l")
     assert tab("jobctl list --st") == ["--status", "--store"]
     assert tab("jobctl schedule tr") == ["trigger"]
