@@ -9,18 +9,11 @@ from litestar.params import RawBody
 
 from jobctl.core.intake import parse_time
 from jobctl.core.units import seconds
-from jobctl.errors import Conflict, InvalidJob, NotFound
-from jobctl.services.looking import parsed
-from jobctl.services.queue import QueueService
+from jobctl.errors import InvalidJob
 from jobctl.web import asked, records
 from jobctl.web.backend import Services
 from jobctl.web.docs import doc
 from jobctl.web.jobs import ROOT
-
-#: How many jobs a dry run shows.
-SHOWN = 10
-#: How many jobs are read at a time where all are meant.
-STEP = 500
 
 
 @get(
@@ -77,31 +70,11 @@ def _cutoff(wanted: records.Cleanup, now: datetime) -> datetime | None:
 )
 def bulk(body: RawBody, backend: Services) -> records.Done | records.Matched:
     wanted = asked.body(body, records.Bulk)
-    chosen, queue = parsed(wanted.filter), backend.queue
-    if not chosen.terms:
-        raise InvalidJob("the filter is empty: say which jobs, such as status:failed")
+    several = backend.queue.bulk(wanted.action, wanted.filter)
+    done = several.run(dry_run=wanted.dry_run)
     if wanted.dry_run:
-        first = queue.page(chosen, limit=SHOWN).jobs
-        return records.Matched(queue.stats(chosen).total, backend.records(first))
-    changed = skipped = 0
-    after: int | None = None
-    while True:
-        page = queue.page(chosen, limit=STEP, after=after)
-        for job in page.jobs:
-            done = _done(queue, wanted.action, job.id)
-            changed, skipped = changed + done, skipped + (not done)
-        after = page.after
-        if after is None:
-            return records.Done(changed + skipped, changed, skipped)
-
-
-def _done(queue: QueueService, action: str, job_id: str) -> bool:
-    """Do it to one job, and return whether its status allowed that."""
-    try:
-        getattr(queue, action)(job_id)
-    except (Conflict, NotFound):
-        return False
-    return True
+        return records.Matched(done.matched, backend.records(done.jobs))
+    return records.Done(done.matched, done.changed, done.skipped)
 
 
 ROUTES = [stats, cleanup, bulk]

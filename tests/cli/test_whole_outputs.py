@@ -111,7 +111,9 @@ CASES = {
 #: Commands that go on until they are stopped.
 ELSEWHERE = {"run", "dashboard"}
 #: What has no --json.
-WITHOUT_JSON = ("list-quiet", "list-jsonl", "systemd-print", "init-taken", "unknown-command")
+WITHOUT_JSON = (
+    "list-quiet", "list-jsonl", "systemd-print", "init-taken", "unknown-command", "export",
+)  # fmt: skip
 MODES = ("pipe", "terminal-80", "terminal-200", "json")
 WANTED = [
     (case, mode)
