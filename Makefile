@@ -69,6 +69,7 @@ tour: $(VENV)/.dev  ## type the README's commands, and write down what comes
 
 bench: $(VENV)/.dev  ## measure
 	$(BIN)/python benchmarks/main_job.py
+	$(BIN)/python -m benchmarks.commands
 
 clean:  ## remove what was made here
 	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
