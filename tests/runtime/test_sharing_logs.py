@@ -47,7 +47,7 @@ async def tell(job):
 @handler
 async def watch(job):
     (HERE / f"began-{job.id}").touch()
-    while not job.cancelled:
+    while True:  # until the exception comes, however early the cancel can be seen
         try:
             await asyncio.sleep(0.01)
         except asyncio.CancelledError:

@@ -26,10 +26,10 @@ def command(
     ] = False,
     json: Json = False,
 ) -> None:
-    """Put the store of a backup where the configured one is, or shall be.
+    """Put back the store of a backup.
 
-    All of it is checked before anything is moved. No daemon may run. Jobs that were
-    running as the backup was made will run again.
+    It goes where the configured store is, or shall be. All of it is checked before anything
+    is moved. No daemon may run. Jobs that were running as the backup was made will run again.
     """
     from jobctl import upkeep
 
