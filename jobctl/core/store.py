@@ -317,6 +317,10 @@ class Store(Protocol):
         """Wake the daemon, and see whether it takes note within `patience` seconds."""
         ...
 
+    def keep_room(self, size: int) -> None:
+        """Be told how many bytes what runs may write; adds leave so much room from now on."""
+        ...
+
     def probe(self) -> None:
         """Write something and remove it. Raises StoreError if that cannot be done."""
         ...

@@ -25,6 +25,7 @@ class Agenda:
     def __init__(self) -> None:
         self.settlements: list[Settlement] = []  # results that the store has yet to take
         self.refused = False  # whether the store refused last
+        self._full_until = 0.0  # it takes no new jobs until then
         self.drained = False  # whether nothing was due when it was last asked
         self.hungry = True  # whether there may be something to claim
         self._blocked = False  # whether something was due that did not fit, or was held back
@@ -58,8 +59,7 @@ class Agenda:
     def waits(self, now: float, *, busy: bool) -> list[float]:
         """Return after how many seconds there may be something to do; `busy` is the store."""
         moments = [self._poll_at, self._due_at, self._opens_at]
-        if self._pause_until > now:
-            moments.append(self._pause_until)
+        moments += [at for at in (self._pause_until, self._full_until) if at > now]
         if self._woken and not busy and self._look_at > now:
             moments.append(self._look_at)
         return [at - now for at in moments if at is not None]
@@ -73,6 +73,7 @@ class Agenda:
         """
         if now < self._pause_until:
             return None
+        claim = claim and now >= self._full_until
         plan = make_plan() if self.hungry and claim else None
         if plan is not None and not plan.room:
             plan = None
@@ -92,14 +93,19 @@ class Agenda:
 
     def take(self, reply: Reply, now: float, wall: datetime) -> None:
         """Take in a reply; `wall` is the wall clock's time."""
-        self.refused, self._pause_until = False, 0.0
+        self._pause_until = 0.0
+        if reply.full is not None:
+            self.refused, self.hungry = True, True
+            self._full_until = now + STORE_PAUSE
+        elif reply.request.plan is not None or not self._full_until:
+            self.refused, self._full_until = False, 0.0
         # What goes back may be due at once, or sooner than what was waited for.
         if reply.freed or any(job.status is Status.PENDING for job in reply.settled):
             self.hungry = True
         if reply.more_to_maintain:
             self._housekeeping_at = 0.0
         plan = reply.request.plan
-        if plan is None:
+        if plan is None or reply.full is not None:
             return
         self.drained = reply.exhausted and not reply.claimed and not plan.held_back
         if reply.claimed:

@@ -21,7 +21,7 @@ from jobctl.clock import Clock
 from jobctl.core import dependencies
 from jobctl.core.job import Ending, Job, Options, Status, finish
 from jobctl.core.store import Store, Transaction
-from jobctl.errors import StoreError
+from jobctl.errors import StoreError, StoreFull, StoreUnwritable
 from jobctl.runtime import judge
 from jobctl.runtime.estate import RemainsOf, nothing
 from jobctl.runtime.plan import Plan
@@ -72,6 +72,7 @@ class Reply(msgspec.Struct):
     next_due: datetime | None = None
     more_to_maintain: bool = False
     brought: Any = None  # what the errand returned
+    full: StoreError | None = None  # why no jobs were claimed, as a rule for want of room
     error: StoreError | None = None
     bug: BaseException | None = None
 
@@ -87,6 +88,9 @@ class Keeper:
         self._event = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
         self._thread = threading.Thread(target=self._serve, name="jobctl-store", daemon=True)
         self.busy = False
+        #: Bytes that what runs may write in the end: the store is told.
+        self.room = 0
+        self._told = 0
 
     def fileno(self) -> int:
         """A descriptor that becomes readable with a reply."""
@@ -117,6 +121,9 @@ class Keeper:
         while (request := self._requests.get()) is not None:
             now = self._clock.now()
             try:
+                if self._told != self.room:
+                    self._store.keep_room(self.room)
+                    self._told = self.room
                 reply = serve(self._store, request, now)
             except StoreError as err:
                 reply = Reply(request, now, error=err)
@@ -127,34 +134,51 @@ class Keeper:
 
 
 def serve(store: Store, request: Request, now: datetime) -> Reply:
-    """Do what a request asks for, in one transaction."""
+    """Do what a request asks for, in one transaction.
+
+    A store that is too full for new jobs to begin, or whose index cannot be written, still
+    takes how others ended.
+    """
     reply = Reply(request, now)
     if request.settlements or request.plan is not None or request.look:
-        with store.transaction() as tx:
-            reply.settled = settle(tx, request.settlements)
-            followed = dependencies.follow(tx, reply.settled, now)
-            reply.cancelled, reply.freed = followed.cancelled, followed.freed
-            if request.plan is not None:
-                full = False
-                plan = request.plan
-
-                def gate(name: str, key: str | None, shell: bool) -> Any:
-                    nonlocal full
-                    verdict = plan.admit(name, key, shell)
-                    full = full or verdict.value == "full"
-                    return verdict
-
-                reply.claimed = tx.claim(BATCH, now, gate)
-                reply.exhausted = not full and len(reply.claimed) < BATCH
-            reply.cancelling = tx.cancelling()
+        try:
+            _transact(store, reply, request.plan, now)
+        except (StoreFull, StoreUnwritable) as err:
+            if request.plan is None:
+                raise
+            reply = Reply(request, now, full=err)
+            if request.settlements or request.look:
+                _transact(store, reply, None, now)
         forget_progress(store, reply.settled)
     if request.errand is not None:
         reply.brought = request.errand(store)
     if reply.exhausted:
         reply.next_due = store.next_run_at()
     if request.maintain:
-        reply.more_to_maintain = store.maintain()
+        try:
+            reply.more_to_maintain = store.maintain()
+        except StoreFull:
+            pass  # it would make room, and needs some
     return reply
+
+
+def _transact(store: Store, reply: Reply, plan: Plan | None, now: datetime) -> None:
+    with store.transaction() as tx:
+        reply.settled = settle(tx, reply.request.settlements)
+        followed = dependencies.follow(tx, reply.settled, now)
+        reply.cancelled, reply.freed = followed.cancelled, followed.freed
+        if plan is not None:
+            full = False
+
+            def gate(name: str, key: str | None, shell: bool) -> Any:
+                nonlocal full
+                verdict = plan.admit(name, key, shell)
+                full = full or verdict.value == "full"
+                return verdict
+
+            reply.claimed = tx.claim(BATCH, now, gate)
+            reply.exhausted = not full and len(reply.claimed) < BATCH
+        reply.cancelling = tx.cancelling()
 
 
 def settle(tx: Transaction, settlements: Sequence[Settlement]) -> list[AnyJob]:

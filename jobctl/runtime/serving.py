@@ -15,6 +15,7 @@ from jobctl.clock import Clock
 from jobctl.core.job import Ending, Job, Options
 from jobctl.core.store import Seat, Store
 from jobctl.core.units import counted
+from jobctl.errors import StoreError
 from jobctl.runtime import judge
 from jobctl.runtime.agenda import Agenda
 from jobctl.runtime.channel import Forked, Ready, Unforked
@@ -119,6 +120,7 @@ class Serving:
         if settings.stop_on_eof:
             self._loop.watch(0, self._on_input)
         self._clockwork.use(settings.chores, self._in_use.declared)
+        self._keeper.room = settings.room
         self._keeper.start()
         try:
             with self._signals.catch():
@@ -224,10 +226,13 @@ class Serving:
         if reply.error is not None:
             self._on_store_error(reply, now)
             return
-        if self._agenda.refused:
+        refused = self._agenda.refused
+        self._agenda.take(reply, now, self._clock.now())
+        if reply.full is not None:
+            self._say_refused("no new jobs are started", reply.full, said=refused)
+        elif refused and not self._agenda.refused:
             self._log.info("the store can be used again")
             self._teller.over(Trouble.STORE)
-        self._agenda.take(reply, now, self._clock.now())
         for job in reply.settled:
             self._reporter.ended(job)
             self._counting.ended(job)
@@ -242,13 +247,17 @@ class Serving:
             self._pool.cancel(job_id)
 
     def _on_store_error(self, reply: Reply, now: float) -> None:
-        if not self._agenda.refused:
-            self._log.error(f"the store refuses, jobs wait: {reply.error}")
-            self._teller.trouble(Trouble.STORE, reply.error)
+        assert reply.error is not None
+        said = self._agenda.refused
+        self._say_refused("the store refuses, jobs wait", reply.error, said=said)
         self._agenda.refuse(reply, now)
         if self._stop.hopeless(now):
-            assert reply.error is not None
             raise reply.error
+
+    def _say_refused(self, what: str, why: StoreError, *, said: bool) -> None:
+        if not said:
+            self._log.error(f"{what}: {why}")
+            self._teller.trouble(Trouble.STORE, why)
 
     def _start(self, job: AnyJob) -> None:
         handlers, default = self._in_use.handlers, self._in_use.settings.options
@@ -283,6 +292,7 @@ class Serving:
     def _on_new_server(self, server: Server, ready: Ready) -> None:
         self._in_use.take_over(ready)
         self._throttle.use(self._in_use.settings.limits)
+        self._keeper.room = self._in_use.settings.room
         self._use_chores()
         self._pool.use(server, self._in_use.terms)
         self._agenda.hungry = True

@@ -73,6 +73,12 @@ class Chores(msgspec.Struct, frozen=True):
     cleaner: Callable[[int], int] | None = None
 
 
+#: What the record of a job that ends may come to without its result, in bytes.
+RECORD = 64 << 10
+#: More than that is not kept free for what runs, in bytes.
+MOST_ROOM = 64 << 20
+
+
 class Settings(msgspec.Struct, frozen=True):
     """What a daemon is told. Durations are seconds, sizes bytes.
 
@@ -98,6 +104,11 @@ class Settings(msgspec.Struct, frozen=True):
     def slots(self) -> int:
         """How many slots: one more than workers, and one for each job that may share."""
         return 2 * self.concurrency + 1
+
+    @property
+    def room(self) -> int:
+        """How many bytes what runs at once may write into the store as it ends."""
+        return min(self.concurrency * (self.max_result + RECORD), MOST_ROOM)
 
     @property
     def setup(self) -> Setup:

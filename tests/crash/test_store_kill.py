@@ -22,7 +22,10 @@ pytestmark = [
     pytest.mark.skipif(shutil.which("strace") is None, reason="strace is not installed"),
 ]
 ROOT = Path(__file__).parents[2]
-CALLS = "openat,write,pwrite64,ftruncate,fdatasync,fsync,rename,link,unlink,mkdir,flock,fcntl"
+CALLS = (
+    "openat,write,pwrite64,ftruncate,fallocate,fdatasync,fsync,rename,link,unlink,mkdir,flock,"
+    "fcntl"
+)
 BIG, SMALL = 64 << 20, 1500
 #: The scenario, the size of a segment, and of how many points one is tried by default.
 CASES = [

@@ -46,7 +46,8 @@ def test_a_call_that_fails_left_the_store_as_it_was(
                     failures += 1
         # Reading rolls a full segment too, so it is not done after each add.
         assert sorted(ids(store.list(limit=100))) == sorted(wanted)
-    assert failures
+    # Without room for another segment the old one goes on.
+    assert failures or (call == "rename" and code != errno.EIO)
     store.close()
     assert sorted(ids(rebuilt(path)["jobs"])) == sorted(wanted)
 

@@ -34,6 +34,11 @@ def is_damaged(err: sqlite3.Error) -> bool:
     )
 
 
+def is_full(err: sqlite3.Error) -> bool:
+    """Return whether the error says that there is no room left on the disk."""
+    return getattr(err, "sqlite_errorcode", 0) == sqlite3.SQLITE_FULL
+
+
 def _present(path: Path) -> int:
     """Return the inode of the file; make it, empty, if it is not there."""
     while True:

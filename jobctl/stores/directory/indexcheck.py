@@ -46,8 +46,13 @@ def check_index(layout: Layout, journal: Inspected, fresh: Index) -> Iterator[Fi
         return  # whoever needs it makes it anew
     if not stat.S_ISREG(info.st_mode) or not info.st_size:
         return
+    mode = "rw"
+    if not os.access(layout.root, os.W_OK):
+        if _size(f"{layout.index}-wal"):
+            return  # nobody can read it here: who asks scans the journal
+        mode = "ro&immutable=1"
     try:
-        fresh.execute("ATTACH ? AS disk", (f"file:{quote(str(layout.index))}?mode=rw",))
+        fresh.execute("ATTACH ? AS disk", (f"file:{quote(str(layout.index))}?mode={mode}",))
     except sqlite3.Error as err:
         yield _fault(f"it cannot be opened: {err}")
         return
@@ -60,6 +65,13 @@ def check_index(layout: Layout, journal: Inspected, fresh: Index) -> Iterator[Fi
         fresh.rest()
         with suppress(sqlite3.Error):  # it may be in use by a question that came to no end
             fresh.execute("DETACH disk")
+
+
+def _size(path: str) -> int:
+    try:
+        return os.stat(path).st_size
+    except OSError:
+        return 0
 
 
 def _compare(journal: Inspected, fresh: Index) -> Iterator[Finding]:

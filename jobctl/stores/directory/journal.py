@@ -7,13 +7,15 @@ from __future__ import annotations
 
 import errno
 import os
+from contextlib import suppress
 
 import msgspec
 
 from jobctl.errors import StoreCorrupt, StoreTooNew, StoreUnwritable
-from jobctl.stores.directory import lines
+from jobctl.stores.directory import lines, room
 from jobctl.stores.directory.layout import (
     FORMAT,
+    FULL,
     Layout,
     open_file,
     store_error,
@@ -42,29 +44,37 @@ class Journal(Segments):
         self._fd = -1
         self._whole: tuple[int, int] | None = None  # the tail as this process left it
         self._seen: tuple[int, int] | None = None  # the folder as it was when last looked at
+        self._room = 0  # how many bytes of the tail have room on the disk, as far as is known
 
-    def open_tail(self) -> tuple[int, int]:
+    def open_tail(self, reserve: int = 0) -> tuple[int, int]:
         """Open the newest segment, cut off what was never acknowledged, roll if it is full.
 
-        Returns its number and its size in bytes.
+        It is not left before there is room for `reserve` bytes in the next one. Returns its
+        number and its size in bytes.
         """
         try:
             self._find_tail()
             size = self._trim()
             if size >= SEGMENT_SIZE:
                 os.fdatasync(self._fd)
-                size = self._create(self._tail + 1, None)
+                size = self._roll(size, reserve)
         except OSError as err:
             raise store_error(err, err.filename or self._layout.journal) from err
         return self._tail, size
 
-    def append(self, texts: list[bytes], size: int) -> list[Place]:
+    def append(self, texts: list[bytes], size: int, reserve: int = 0) -> list[Place]:
         """Append whole lines at `size`, the end of the tail, and make them durable.
 
-        After an error nothing of it is there: the bytes are cut off again or, when it was
-        the fdatasync that failed, void (see _give_up).
+        Raises StoreFull, before anything is written, unless there is room for `reserve` bytes
+        behind them. After an error nothing of it is there: the bytes are cut off again or,
+        when it was the fdatasync that failed, void (see _give_up).
         """
         view = memoryview(b"".join(texts))
+        try:
+            if reserve and size + len(view) + reserve > self._room:
+                self._room = room.take(self._fd, size + len(view) + reserve)
+        except OSError as err:
+            raise store_error(err, self._layout.segment(self._tail)) from err
         try:
             while view:
                 view = view[os.write(self._fd, view) :]
@@ -191,6 +201,7 @@ class Journal(Segments):
         size = info.st_size
         if _stamp(info) == self._whole:
             return size  # nobody has written since this process ended a transaction here
+        self._room = 0  # who has written may have cut something off, and the room with it
         end = os.pread(self._fd, lines.END_LENGTH, max(0, size - lines.END_LENGTH))
         if end.endswith(b"\n"):
             place = lines.place_in_transaction(end)
@@ -199,10 +210,27 @@ class Journal(Segments):
         good = last_good(self._fd, size)
         bad = os.pread(self._fd, size - good, good)
         self.quarantine(Line(Place(self._tail, good, size - good), bad), UNFINISHED)
-        os.ftruncate(self._fd, good)
+        self._cut(good)
+        if os.fstat(self._fd).st_size != good:
+            os.ftruncate(self._fd, good)  # to say why it cannot be
         return good
 
+    def _roll(self, size: int, reserve: int) -> int:
+        """Begin a new segment; return the size of the one that is written to."""
+        full = os.dup(self._fd)
+        try:
+            size = self._create(self._tail + 1, None, reserve)
+            room.give_back(full)
+        except OSError as err:
+            # What runs has its room in the old one, which grows until there is more.
+            if self._fd < 0 or err.errno not in FULL:
+                raise
+        finally:
+            os.close(full)
+        return size
+
     def _cut(self, size: int) -> None:
+        self._room = 0  # what lay behind goes as well
         try:
             os.ftruncate(self._fd, size)
         except OSError:
@@ -221,8 +249,8 @@ class Journal(Segments):
                 _mark_broken(path, good)
             raise store_error(err, self._layout.journal) from err
 
-    def _create(self, number: int, void: int | None) -> int:
-        """Make a segment, which appears with its whole header or not at all."""
+    def _create(self, number: int, void: int | None, reserve: int = 0) -> int:
+        """Make a segment, which appears with its whole header or not at all, and its room."""
         header = lines.SegmentHeader(FORMAT, self.store_id, number, void)
         text = lines.seal(lines.encode(header), 1, 1)
         path = self._layout.segment(number)
@@ -231,13 +259,16 @@ class Journal(Segments):
         try:
             if os.write(fd, text) < len(text):
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            there = room.take(fd, len(text) + reserve) if reserve else 0
             os.fdatasync(fd)
             os.rename(draft, path)
         except OSError:
             os.close(fd)
+            with suppress(OSError):
+                os.unlink(draft)
             raise
         self._close_tail()
-        self._fd, self._tail = fd, number
+        self._fd, self._tail, self._room = fd, number, there
         self._sync_names()
         return len(text)
 
@@ -257,7 +288,7 @@ class Journal(Segments):
     def _close_tail(self) -> None:
         if self._fd >= 0:
             os.close(self._fd)
-        self._fd, self._tail, self._whole = -1, 0, None
+        self._fd, self._tail, self._whole, self._room = -1, 0, None, 0
 
     def close(self) -> None:
         """Close every descriptor."""

@@ -20,6 +20,9 @@ from jobctl.errors import (
 #: The format that this version writes. A higher one is refused by name.
 FORMAT = 1
 
+#: What the system says when there is no room.
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
 # A lock or an fsync over the network promises less than it seems (nfs(5), flock(2)).
 _REMOTE = ("nfs", "nfs4", "cifs", "smb3", "smbfs", "ceph", "afs", "9p", "lustre", "ocfs2")
 _REMOTE_FUSE = ("fuse.sshfs", "fuse.glusterfs", "fuse.s3fs", "fuse.rclone", "fuse.ceph")
@@ -242,7 +245,7 @@ def sync_folder(path: str | Path) -> None:
 
 def store_error(err: OSError, what: object) -> StoreError:
     """Return the StoreError that says what the system said of `what`."""
-    if err.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+    if err.errno in FULL:
         return StoreFull(f"{what}: {err.strerror}. Nothing was written; free some space")
     hint = {
         errno.EACCES: "check who owns it",

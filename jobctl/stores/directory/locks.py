@@ -1,8 +1,9 @@
 """The write lock: flock on a file that is never renamed, unlinked or replaced.
 
 flock blocks in the kernel and costs a microsecond; it belongs to the open file, so the
-store keeps one mutex for its own threads. The file's text names the holder and how far
-the index is known to have come: "PID SEGMENT OFFSET". It is a hint, never synced.
+store keeps one mutex for its own threads. The file's text names the holder, how far the
+index is known to have come, and the bytes that the daemon wants to be left free for what
+runs: "PID SEGMENT OFFSET RESERVE". It is a hint, never synced.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from jobctl.stores.directory.layout import open_file, store_error
 
 #: Seconds that a writer waits before it gives up.
 PATIENCE = 10.0
-_WIDTH = 48
+_WIDTH = 64
 
 
 class WriteLock:
@@ -30,6 +31,8 @@ class WriteLock:
         self._signed: bytes | None = None  # what this process wrote last
         #: Where the index had come to, by the last one who said so: segment and offset.
         self.folded = (0, 0)
+        #: How many bytes of room the last daemon wanted for what runs.
+        self.reserve = 0
 
     def acquire(self) -> None:
         """Wait for the lock; raise StoreBusy, naming the holder, when it takes too long."""
@@ -58,6 +61,11 @@ class WriteLock:
     def note_folded(self, segment: int, offset: int) -> None:
         """Write down how far the index has come. The lock is held."""
         self.folded = (segment, offset)
+        self._write()
+
+    def note_reserve(self, size: int) -> None:
+        """Write down how many bytes shall be left for what runs. The lock is held."""
+        self.reserve = size
         self._write()
 
     def _wait(self) -> None:
@@ -106,15 +114,15 @@ class WriteLock:
             return  # nobody else has had it since
         words = text.decode("ascii", "replace").split()
         try:
-            pid, segment, offset = (int(word) for word in words)
-            self.folded = (segment, offset)
+            pid, segment, offset, *more = (int(word) for word in words)
+            self.folded, self.reserve = (segment, offset), sum(more)
         except ValueError:
-            pid, self.folded = 0, (0, 0)
+            pid, self.folded, self.reserve = 0, (0, 0), 0
         if pid != os.getpid():
             self._write()
 
     def _write(self) -> None:
-        text = f"{os.getpid()} {self.folded[0]} {self.folded[1]}"
+        text = f"{os.getpid()} {self.folded[0]} {self.folded[1]} {self.reserve}"
         self._signed = text.ljust(_WIDTH - 1).encode() + b"\n"
         try:
             os.pwrite(self._fd, self._signed, 0)

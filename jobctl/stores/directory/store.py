@@ -21,6 +21,7 @@ from jobctl.stores.directory.journal import TICKS, Journal
 from jobctl.stores.directory.layout import open_store, probe
 from jobctl.stores.directory.locks import PATIENCE, WriteLock
 from jobctl.stores.directory.reader import Reader
+from jobctl.stores.directory.room import no_room
 from jobctl.stores.directory.rows import NUMBER, micros, moment
 from jobctl.stores.directory.transaction import DirectoryTransaction
 
@@ -280,6 +281,15 @@ class DirectoryStore:
 
         return pulse(self.layout, self.clock, patience)
 
+    def keep_room(self, size: int) -> None:
+        """Be told how many bytes what runs may write; adds leave so much room from now on."""
+        with self._writing:
+            self.lock.acquire()
+            try:
+                self.lock.note_reserve(size)
+            finally:
+                self.lock.release()
+
     def probe(self) -> None:
         """Write, sync and remove a small file. Raises StoreError if that cannot be done."""
         probe(self.layout)
@@ -311,7 +321,7 @@ class DirectoryStore:
 def index_error(err: sqlite3.Error, path: Path) -> StoreError:
     """Return the StoreError that says what SQLite said of the index."""
     text = str(err)
-    if "full" in text:
+    if "full" in text or no_room(path.parent):  # SQLite often says "disk I/O error"
         return StoreFull(f"{path}: {text}. Nothing was written; free some space")
     return StoreUnwritable(f"{path}: {text}")
 

@@ -18,7 +18,8 @@ from jobctl.core.job import Status
 from jobctl.core.job import claim as claim_job
 from jobctl.core.note import PAUSE, Note
 from jobctl.core.store import AnyJob, Gate, open_gate
-from jobctl.errors import StaleJob
+from jobctl.errors import StaleJob, StoreFull
+from jobctl.stores.directory import room
 from jobctl.stores.directory.draft import Draft
 from jobctl.stores.directory.reader import damaged
 from jobctl.stores.directory.rows import micros
@@ -45,12 +46,16 @@ class DirectoryTransaction:
         self._tail = 0
         self._size = 0
         self._draft = Draft()
+        self._without_index = False
+        self._grows = False  # it adds jobs or claims them: then more room will be needed
+        self._settles = False  # it ends jobs, for which the room is
 
     # -- the protocol ------------------------------------------------------------------
 
     def add(self, jobs: Iterable[AnyJob]) -> None:
         """Add new jobs. Their ids are random, or the caller has looked with `get`."""
         self._draft.add(jobs)
+        self._grows = True
 
     def get(self, job_id: str) -> AnyJob | None:
         """Return the job as this transaction sees it."""
@@ -71,6 +76,7 @@ class DirectoryTransaction:
         """Write the next states of claimed jobs; return those that were stale."""
         stale = []
         for job in jobs:
+            self._settles = True
             if self._is_next(job):
                 self._draft.save(job)
             else:
@@ -79,7 +85,8 @@ class DirectoryTransaction:
 
     def claim(self, limit: int, now: datetime, gate: Gate = open_gate) -> list[AnyJob]:
         """Make up to `limit` due jobs running and return them."""
-        index, lanes = self.index(), self.writer.claiming()
+        index = self._own_index()
+        lanes = self.writer.claiming()
         self._number()
         early = self._draft.early(others_wait=index.any_waits())
         if early:
@@ -98,6 +105,7 @@ class DirectoryTransaction:
                 found = self._claimable(seq, index)
                 if found is not None:
                     claimed.append(claim_job(found, now))
+                    self._grows = True
                     self._draft.save(claimed[-1])
             if len(seqs) < wanted:
                 # A short claim says that nothing more is due that may run.
@@ -156,7 +164,7 @@ class DirectoryTransaction:
         if not self._locked:
             self.store.lock.acquire()
             self._locked = True
-            self._tail, self._size = self.store.journal.open_tail()
+            self._tail, self._size = self.store.journal.open_tail(self._whole_reserve)
 
     def fold_all(self) -> tuple[int, int]:
         """Fold all that the journal holds into the index, in steps, and commit it.
@@ -168,7 +176,24 @@ class DirectoryTransaction:
         return self.writer.finish(self._size)
 
     def index(self) -> Index:
-        """Return the index with all that the journal holds, in an open SQLite transaction.
+        """Return an index that knows all that the journal holds, to be asked.
+
+        It is the store's own, or one in memory while that cannot be written: how jobs ended
+        can be written down on a full disk, even without an index.
+        """
+        self.lock()
+        if not self._without_index:
+            try:
+                return self._own_index()
+            except sqlite3.Error as err:
+                self.distrust(err)
+            except StoreFull:
+                self.writer.forget()
+            self._without_index = True
+        return self.writer.spare()
+
+    def _own_index(self) -> Index:
+        """Return the store's index with all that the journal holds, in a SQLite transaction.
 
         The lock is held until the end: nobody may write in between.
         """
@@ -181,11 +206,11 @@ class DirectoryTransaction:
         """Make the transaction durable."""
         if self._draft.empty:
             if self.writer.open:
-                self.writer.finish(self._size)
+                self._keep_folded()
             return
         self._number()
         entries, texts = self._draft.writes, self._draft.seal()
-        places = self.store.journal.append(texts, self._size)
+        places = self.store.journal.append(texts, self._size, self._reserve)
         self._draft = Draft()
         if self.writer.open:
             self.writer.take(entries, list(map(Line, places, texts)))
@@ -212,12 +237,35 @@ class DirectoryTransaction:
     def copy(self, thing: AnyJob | Note) -> None:
         """Write a job or a note again as it is, so that its old line may go."""
         self._draft.copy(thing)
+        self._grows = True
 
     def close(self) -> None:
         """Let go of the index."""
         self.writer.close()
 
     # -- how ---------------------------------------------------------------------------
+
+    def _keep_folded(self) -> None:
+        from jobctl.stores.directory.index import is_damaged
+
+        try:
+            self.writer.finish(self._size)
+        except sqlite3.Error as err:
+            if is_damaged(err):
+                raise
+            self.distrust(err)  # whoever asked has his answer: it can be folded again
+
+    @property
+    def _whole_reserve(self) -> int:
+        return max(room.LEAST, self.store.lock.reserve)
+
+    @property
+    def _reserve(self) -> int:
+        """How many bytes have to be free behind those of this transaction."""
+        if self._grows:
+            return self._whole_reserve
+        # Deletes and cancels help against a full disk, but must not leave nothing.
+        return 0 if self._settles else self._whole_reserve // 2
 
     def _is_next(self, job: AnyJob) -> bool:
         if job.id in self._draft.jobs:

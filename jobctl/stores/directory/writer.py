@@ -33,6 +33,7 @@ class IndexWriter:
     def __init__(self, store: DirectoryStore) -> None:
         self._store = store
         self.index: Index | None = None
+        self._spare: Index | None = None
         self.open = False
         self._lanes: Lanes | None = None
         self._position: tuple[int, int] | None = None  # where this process left the index
@@ -61,6 +62,9 @@ class IndexWriter:
         assert position is not None
         self.index.commit()
         self.open = False
+        if self._spare is not None:
+            self._spare.close()
+            self._spare = None
         self._position = position[:2]
         self._store.lock.note_folded(*self._position)
         return self._position
@@ -131,30 +135,48 @@ class IndexWriter:
 
     def distrust(self, err: sqlite3.Error, *, locked: bool) -> None:
         """Close the index after an error, and remove it if that is what is wrong."""
-        from jobctl.stores.directory.index import is_damaged, remove
+        from jobctl.stores.directory.index import is_damaged, is_full, remove
 
-        self.forget()
+        # Opened anew it would need more room than it has, on a full disk.
+        self.forget(close=not is_full(err))
         if locked and is_damaged(err):
             remove(self._store.layout.index)
 
-    def forget(self) -> None:
-        """Close it without keeping what was not committed; the lanes begin anew."""
+    def spare(self) -> Index:
+        """Return an index in memory that knows all, while the one on the disk cannot be used.
+
+        It is for questions: what is written is not folded into it before it is asked again.
+        """
+        from jobctl.stores.directory.fold import fold_all
+        from jobctl.stores.directory.index import Index
+
+        if self._spare is None:
+            self._spare = Index(None, self._store.store_id)
+            self._spare.reset()
+        fold_all(self._store.journal, self._spare)
+        return self._spare
+
+    def forget(self, *, close: bool = True) -> None:
+        """Keep nothing that was not committed, and close it; the lanes begin anew."""
         self.open = False
         self._unsynced = False
         self._position = None
         if self._lanes is not None:
             self._lanes.reset()
         if self.index is not None:
-            index, self.index = self.index, None
             try:
-                index.rollback()
+                self.index.rollback()
             except sqlite3.Error:
-                pass  # closing it has the same effect
-            finally:
+                close = True  # which has the same effect
+            if close:
+                index, self.index = self.index, None
                 index.close()
 
     def close(self) -> None:
         """Let go of the index."""
+        if self._spare is not None:
+            self._spare.close()
+            self._spare = None
         if self.index is not None:
             self.index.close()
             self.index = None

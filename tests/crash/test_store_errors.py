@@ -1,0 +1,65 @@
+"""Each system call on a store fails once: a clear error, and the store as it was (P8)."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from tests.crash.test_store_kill import BIG, SMALL, check, models, prepare, run
+
+pytestmark = [
+    pytest.mark.strace,
+    pytest.mark.skipif(shutil.which("strace") is None, reason="strace is not installed"),
+]
+#: The scenario, the size of a segment, and of how many points one is tried by default.
+CASES = [
+    ("add", BIG, 9),
+    ("add_many", BIG, 9),
+    ("work", BIG, 17),
+    ("delete", BIG, 19),
+    ("change", 300, 61),
+    ("compact", SMALL, 59),
+    ("rebuild", SMALL, 23),
+]
+ERRORS = ("EIO", "ENOSPC", "EDQUOT")
+#: What is no trouble of the disk: a lock that fails so is tested elsewhere.
+NOT_HERE = ("flock", "fcntl")
+
+
+@pytest.mark.parametrize(("scenario", "size", "step"), CASES, ids=str)
+def test_an_error_of_each_system_call(
+    scenario: str,
+    size: int,
+    step: int,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    full_size: bool,
+) -> None:
+    before = tmp_path / "before"
+    prepare(before, size, monkeypatch)
+    expected = models(before, tmp_path / "model", scenario)
+    victim = tmp_path / "victim"
+    shutil.copytree(before, victim)
+    _, trace = run(victim, scenario, size)
+    calls = Counter(re.findall(r"^\d+ +(\w+)\(", trace, re.MULTILINE))
+    points = [
+        (call, n + 1, error)
+        for call, count in sorted(calls.items())
+        for n in range(count)
+        for error in ERRORS
+        if call not in NOT_HERE
+    ]
+    shutil.rmtree(victim)
+    injected = 0
+    for call, n, error in points[:: 1 if full_size else step]:
+        shutil.copytree(before, victim)
+        done, trace = run(victim, scenario, size, f"-einject={call}:error={error}:when={n}")
+        injected += "INJECTED" in trace
+        # Unlike after a kill: what was not acknowledged is not there.
+        check(victim, expected[done : done + 1], f"{call} {n} {error}")
+        shutil.rmtree(victim)
+    assert injected, "nothing failed"

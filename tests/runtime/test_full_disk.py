@@ -1,0 +1,90 @@
+"""A daemon on a full disk: what runs ends, nothing new begins, and it recovers by itself."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from jobctl.core.job import Status
+from jobctl.errors import StoreFull
+from tests.disks import fill, kept_full, mounted
+from tests.helpers import eventually
+from tests.runtime.rig import CONFIG, Rig
+
+HANDLERS = """
+import time
+from pathlib import Path
+from jobctl import Job, handler
+
+
+@handler("hold")
+def hold(job: Job):
+    Path(f"began-{job.id}").touch()
+    while not Path("go").exists():
+        time.sleep(0.01)
+    return "r" * 6000
+"""
+
+
+@pytest.fixture
+def rig(tmp_path: Path) -> Iterator[Rig]:
+    """A rig whose store has a disk of its own."""
+    folder = tmp_path / "rig"
+    folder.mkdir()
+    with mounted(folder / ".jobctl", "size=1m"):
+        made = Rig(folder, HANDLERS, CONFIG + 'max_result = "8KiB"\n')
+        yield made
+        made.close()
+
+
+def refused(rig: Rig) -> bool:
+    """Add a job; return whether there was no room for it."""
+    try:
+        rig.queue.add("hold", {"fill": "x" * 900})
+    except StoreFull:
+        return True
+    return False
+
+
+@pytest.mark.root
+@pytest.mark.parametrize("index", ["there", "gone"])
+def test_a_disk_that_is_full_for_a_while(index: str, rig: Rig) -> None:
+    for name in ("one", "two", "waits"):
+        rig.queue.add("hold", id=name)
+    daemon = rig.start()
+    rig.running("one")
+    rig.running("two")
+    if index == "gone":
+        for file in (rig.folder / ".jobctl").glob("index.sqlite*"):
+            file.unlink()
+    with kept_full(rig.folder / ".jobctl"):
+        assert any(refused(rig) for _ in range(3000))
+        (rig.folder / "go").touch()
+        for name in ("one", "two"):
+            job = rig.until(name, Status.COMPLETED)
+            assert job.result == "r" * 6000
+        eventually(lambda: "no new jobs are started: " in rig.log())
+        assert "free some space" in rig.log()
+        assert rig.get("waits").status is Status.PENDING
+        assert "store" in [reason.code for reason in rig.queue.explain("waits").reasons]
+    rig.until("waits", Status.COMPLETED)
+    eventually(lambda: "the store can be used again" in rig.log())
+    assert rig.stop(daemon) == 0
+    assert "Traceback" not in rig.log()
+    assert rig.log().count("no new jobs are started") < 5, "it is said once, not each second"
+
+
+@pytest.mark.root
+def test_a_daemon_is_stopped_on_a_full_disk(rig: Rig) -> None:
+    rig.queue.add("hold", id="one")
+    rig.queue.add("hold", id="waits-1")
+    rig.queue.add("hold", id="waits-2")
+    daemon = rig.start()
+    rig.running("one")
+    fill(rig.folder / ".jobctl")
+    (rig.folder / "go").touch()
+    rig.until("one", Status.COMPLETED)
+    assert rig.stop(daemon) == 0
+    assert rig.queue.stats().running == 0
