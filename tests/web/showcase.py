@@ -42,7 +42,7 @@ expect_within = "32d"
 NAMES = ("send-email", "resize-image", "sync-crm", "send-email", "charge-card")
 
 TRACEBACK = """Traceback (most recent call last):
-  File "/srv/app/.venv/lib/python3.12/site-packages/httpx/_transports/default.py", line 101, in map_httpcore_exceptions
+  File "/srv/app/lib/httpx/_transports/default.py", line 101, in map_httpcore_exceptions
     yield
   File "/srv/app/handlers/payments.py", line 42, in charge_card
     response = client.post("/v1/charges", json=payload, timeout=10)
@@ -157,14 +157,23 @@ def _pending(site: Site, now: datetime) -> None:
         for n, name in enumerate(islice(cycle(NAMES), 17))
     ]
     later = make_job("tomorrow", name="x" * 60, created_at=at, run_at=now + timedelta(hours=20))
-    put(site.store, *jobs, later, make_job("waitsforothers", after=("retryingm2n8b4v6",)))
+    put(
+        site.store,
+        *jobs,
+        later,
+        make_job(
+            "waitsforothers", name="send-email", created_at=at, after=("retryingm2n8b4v6",)
+        ),
+    )
 
 
 def _counted(site: Site, now: datetime) -> None:
     folder = folder_in(site.store.files)
     for ago in range(58, 0, -1):
         many = 30 + 14 * (ago % 7) - (ago % 11) * 3
-        mail = Tally(completed=many, retried=ago % 5 == 0, seconds=many / 4, took={8: many})
+        mail = Tally(
+            completed=many, retried=int(ago % 5 == 0), seconds=many / 4, took={8: many}
+        )
         cards = Tally(completed=6, failed=int(ago % 13 == 0), seconds=9, took={10: 5, 11: 1})
         at = int((now - timedelta(minutes=ago)).timestamp())
         append(folder, Minute(at, {"send-email": mail, "charge-card": cards}))

@@ -81,10 +81,10 @@ export function remark(job) {
   const error = job.error && clean(`${job.error.type}: ${job.error.message.split("\n")[0]}`);
   const ahead = job.run_at && Date.parse(job.run_at) > Date.now();
   if (job.status === "pending") {
-    if (job.attempts) return ["retrying ", ahead && when(job.run_at), error && `: ${error}`];
+    if (job.attempts) return ["to be retried", ahead && [" ", when(job.run_at)], error && `: ${error}`];
     return ahead ? ["scheduled ", when(job.run_at)] : job.after.length ? "waits for others" : "";
   }
-  if (job.status === "running") return [progress(job.progress), "began ", when(job.started_at)];
+  if (job.status === "running") return [progress(job.progress), h("span", { class: "together" }, "began ", when(job.started_at))];
   if (job.status === "completed") return took(job) && `took ${took(job)}`;
   return error || "";
 }

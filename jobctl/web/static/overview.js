@@ -59,6 +59,7 @@ export function overview(go) {
     const one = plot.names.find((series) => series.name === name) ?? plot.all;
     const counts = [["completed", "completed", one.completed], ["retried", "to be retried", one.retried], ["failed", "dead", one.failed]];
     const times = [["p95", "p95", one.p95], ["p50", "p50 (median)", one.p50]];
+    for (const plots of [ended, took]) plots.hidden = !plot.names.length;
     fill(ended, h("h3", {}, "Attempts by how they ended"), legend(counts), bars(ended.clientWidth || 320, plot, counts));
     fill(took, h("h3", {}, "Durations of those that completed"), legend(times), lines(took.clientWidth || 320, plot, times));
     fill(names, plot.names.length ? table(plot.names) : h("p", { class: "empty" }, `Nothing has run in the last ${span}.`));
@@ -67,7 +68,7 @@ export function overview(go) {
   async function refresh() {
     const [now] = await Promise.all([api.json("/overview"), look()]);
     fill(tiles, STATUSES.map((status) =>
-      h("a", { href: `/admin/jobs?status=${status}`, class: `tile ${status}` },
+      h("a", { href: `/admin/jobs?status=${status}`, class: `tile ${status} ${now.counts[status] ? "" : "none"}` },
         h("span", { class: "figure-number" }, number(now.counts[status])), " ", h("span", {}, status))));
     fill(signs, ...said(now));
     fill(running, now.running.length ? runs(now) : h("p", { class: "empty" }, "No job runs now."));
@@ -108,15 +109,16 @@ function said(now) {
 
 function table(series) {
   const heads = ["Name", "Completed", "Retried", "Dead", "p50", "p95"];
-  return h("table", { class: "rows" },
+  const cell = (label, text, kind = "") => h("td", { class: `number ${kind}`, "data-label": label }, text);
+  return h("table", { class: "rows stacked" },
     h("thead", {}, h("tr", {}, heads.map((word, n) => h("th", { scope: "col", class: n ? "number" : "" }, word)))),
     h("tbody", {}, series.map((one) => h("tr", {},
-      h("td", {}, h("a", { href: `/admin/jobs?filter=${encodeURIComponent(`name:${one.name}`)}` }, clean(one.name))),
-      h("td", { class: "number" }, number(one.total_completed)),
-      h("td", { class: "number" }, one.total_retried ? number(one.total_retried) : ""),
-      h("td", { class: one.total_failed ? "number failed" : "number" }, one.total_failed ? number(one.total_failed) : ""),
-      h("td", { class: "number" }, duration(one.total_p50)),
-      h("td", { class: "number" }, duration(one.total_p95))))));
+      h("td", { class: "whole" }, h("a", { href: `/admin/jobs?filter=${encodeURIComponent(`name:${one.name}`)}` }, clean(one.name))),
+      cell("Completed", number(one.total_completed)),
+      cell("Retried", one.total_retried ? number(one.total_retried) : ""),
+      cell("Dead", one.total_failed ? number(one.total_failed) : "", "failed"),
+      cell("p50", duration(one.total_p50)),
+      cell("p95", duration(one.total_p95))))));
 }
 
 function runs(now) {
