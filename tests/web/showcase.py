@@ -4,22 +4,17 @@ from __future__ import annotations
 
 import json
 import os
-import select
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from itertools import cycle, islice
 from typing import Any
 
 from jobctl.core.job import Ending, Exit, Job, JobError, Options, Outcome, finish
-from jobctl.services import progress, spool
 from jobctl.services.figures import Minute, Tally, append, folder_in
-from jobctl.services.logfile import folder_in as logs_in
 from jobctl.services.telling import Rules, State, Told, write_told
 from tests.helpers import claim, make_job, put, there
 from tests.web.browser import write_log
 from tests.web.conftest import Site
+from tests.web.crew import reached, works
 
 CONFIG = """
 [schedules.nightly-report]
@@ -124,7 +119,7 @@ def _dead(site: Site, now: datetime) -> None:
 
 
 def _running(site: Site, now: datetime) -> None:
-    told = [
+    told: list[tuple[str, int, dict[str, Any] | None]] = [
         ("build-report", 261, {"done": 4218, "total": 12000, "note": "invoices of March"}),
         ("resize-image", 12, {"done": 3, "total": 4}),
         ("sync-crm", 3, None),
@@ -135,10 +130,7 @@ def _running(site: Site, now: datetime) -> None:
         claim(site.store, now=began)
         works(site, job_id, 48211 + n, began)
         if said is not None:
-            folder = progress.folder_in(site.store.files)
-            fd = progress.create(folder, job_id)
-            os.pwrite(fd, progress.pack(now.timestamp(), progress.encode(said)), 0)
-            os.close(fd)
+            reached(site, job_id, said, now)
 
 
 def _pending(site: Site, now: datetime) -> None:
@@ -177,37 +169,6 @@ def _counted(site: Site, now: datetime) -> None:
         cards = Tally(completed=6, failed=int(ago % 13 == 0), seconds=9, took={10: 5, 11: 1})
         at = int((now - timedelta(minutes=ago)).timestamp())
         append(folder, Minute(at, {"send-email": mail, "charge-card": cards}))
-
-
-@contextmanager
-def attended(site: Site) -> Iterator[None]:
-    """Be the daemon of a store: one that answers, and starts nothing."""
-    over = threading.Event()
-    with site.store.seat() as seat:
-
-        def answer() -> None:
-            while not over.is_set():
-                if select.select([seat], [], [], 0.05)[0]:
-                    seat.drain()
-
-        thread = threading.Thread(target=answer, name="attendant")
-        thread.start()
-        try:
-            yield
-        finally:
-            over.set()
-            thread.join()
-
-
-def works(site: Site, job_id: str, pid: int, began: datetime) -> None:
-    """Say of a process that it runs a job, as the worker does."""
-    folder = logs_in(site.store.files)
-    os.makedirs(folder, mode=0o700, exist_ok=True)
-    fd = spool.create(folder, pid)
-    head = bytearray(spool.START)
-    spool.say(head, spool.Begun(job_id, 1, began, 0.0, 0))  # type: ignore[arg-type]
-    os.pwrite(fd, head, 0)
-    os.close(fd)
 
 
 def _end(

@@ -15,7 +15,8 @@ from playwright.sync_api import Page, expect
 
 from tests.web.browser import Tab
 from tests.web.conftest import TOKEN, Site
-from tests.web.showcase import CONFIG, attended, busy
+from tests.web.crew import attended
+from tests.web.showcase import CONFIG, busy
 
 pytestmark = pytest.mark.browser
 

@@ -40,10 +40,20 @@ export function when(iso) {
   return h("time", { dateTime: iso, title: local(iso) }, relative(iso));
 }
 
+/** Return an element that says for how long something has gone on, and goes on saying it. */
+export function lasting(iso) {
+  if (!iso) return "";
+  return h("time", { dateTime: iso, title: `since ${local(iso)}`, "data-lasting": true }, passed(iso));
+}
+
+function passed(iso) {
+  return duration(Math.max(1, Math.round((Date.now() - Date.parse(iso)) / 1000)));
+}
+
 /** Let all such elements say what is right now. */
 export function tick() {
   for (const time of document.querySelectorAll("time[datetime]")) {
-    if (!time.dataset.fixed) time.textContent = relative(time.dateTime);
+    time.textContent = "lasting" in time.dataset ? passed(time.dateTime) : relative(time.dateTime);
   }
 }
 

@@ -1,7 +1,7 @@
 // How it is: what runs and waits, who runs it, and what became of the jobs of late.
 import * as api from "/static/api.js";
 import { clean, fill, h } from "/static/dom.js";
-import { badge, duration, number, progress, when } from "/static/format.js";
+import { duration, lasting, number, progress, when } from "/static/format.js";
 import { bars, legend, lines } from "/static/plot.js";
 
 const STATUSES = ["pending", "running", "completed", "failed", "cancelled"];
@@ -91,8 +91,8 @@ function said(now) {
   else if (!daemon.moving) sign("bad", `The daemon (process ${daemon.pid}) does not answer: it is starting, stuck or stopped.`);
   else {
     const places = daemon.concurrency && `, with ${number(now.running.length)} of ${number(daemon.concurrency)} places taken`;
-    const state = daemon.state && daemon.state !== "ready" ? `is ${daemon.state}` : "runs";
-    sign("good", `The daemon ${state} (process ${daemon.pid})${places ?? ""}.`);
+    const state = daemon.state ? ["has been ", daemon.state, " for ", lasting(daemon.since)] : ["runs"];
+    sign("good", `The daemon (process ${daemon.pid}) `, ...state, `${places ?? ""}.`);
   }
   for (const trouble of Object.values(daemon?.troubles ?? {})) sign("bad", clean(trouble));
   if (now.oldest) {
@@ -122,12 +122,13 @@ function table(series) {
 }
 
 function runs(now) {
-  return h("div", { class: "scroll" }, h("table", { class: "rows" },
-    h("thead", {}, h("tr", {}, ["Job", "Name", "Status", "Began", "Progress"].map((word) => h("th", { scope: "col" }, word)))),
+  return h("div", { class: "scroll" }, h("table", { class: "rows stacked running" },
+    h("thead", {}, h("tr", {}, ["Job", "Name", "Worker", "Running for", "Progress"].map((word) =>
+      h("th", { scope: "col", class: ["Worker", "Running for"].includes(word) ? "number" : "" }, word)))),
     h("tbody", {}, now.running.map((job) => h("tr", {},
       h("td", {}, h("a", { class: "id", href: `/admin/jobs/${encodeURIComponent(job.id)}` }, clean(job.id))),
-      h("td", {}, clean(job.name)),
-      h("td", {}, badge(job.status)),
-      h("td", {}, when(job.started_at)),
-      h("td", {}, progress(job.progress)))))));
+      h("td", { class: "name" }, clean(job.name)),
+      h("td", { class: "number", "data-label": "Worker" }, now.workers[job.id] ?? ""),
+      h("td", { class: "number", "data-label": "For" }, lasting(job.started_at)),
+      h("td", { class: "whole" }, progress(job.progress)))))));
 }
