@@ -146,9 +146,11 @@ def _pending(site: Site, now: datetime) -> None:
     _end(site, job, at + timedelta(seconds=1), Outcome.ERROR, refused)
     jobs = [
         make_job(f"waits{n:011}", name=name, created_at=at)
-        for n, name in enumerate(islice(cycle(NAMES), 17))
+        for n, name in enumerate(islice(cycle(NAMES), 3))
     ]
-    later = make_job("tomorrow", name="x" * 60, created_at=at, run_at=now + timedelta(hours=20))
+    name = "recalculate-recommendations-for-all-customers-of-every-region"
+    tomorrow = now + timedelta(hours=20)
+    later = make_job("latera4s8d2f6g1h", name=name, created_at=at, run_at=tomorrow)
     put(
         site.store,
         *jobs,
