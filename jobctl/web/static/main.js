@@ -33,7 +33,7 @@ export function go(url, { replace = false } = {}) {
   show();
 }
 
-function show() {
+function show(fault = "") {
   page?.close?.();
   page = null;
   for (const item of document.querySelectorAll(".top nav a")) {
@@ -44,7 +44,7 @@ function show() {
     else item.removeAttribute("aria-current");
   }
   if (!api.hasToken()) {
-    fill(main, tokenForm());
+    fill(main, tokenForm(fault));
     document.title = "jobctl";
     return;
   }
@@ -85,7 +85,7 @@ async function refresh() {
   if (page !== current) refresh();
 }
 
-function tokenForm() {
+function tokenForm(fault) {
   const field = h("input", {
     type: "password", id: "token", required: true, autocomplete: "off", spellcheck: false,
   });
@@ -104,6 +104,7 @@ function tokenForm() {
       " prints an address that brings it along."),
     h("label", { htmlFor: "token" }, "Token"),
     field,
+    fault && h("p", { class: "fault", role: "alert" }, fault),
     h("button", { class: "primary" }, "Open"),
   );
 }
@@ -124,7 +125,7 @@ function state(kind, words) {
   fill(link, h("span", { class: "dot" }), words);
 }
 
-addEventListener("popstate", show);
+addEventListener("popstate", () => show());
 addEventListener("hashchange", () => api.takeToken() && show());
 document.addEventListener("click", (event) => {
   const anchor = event.target.closest?.("a[href]");
@@ -155,8 +156,7 @@ setInterval(() => {
 }, 500);
 
 api.whenTokenIsLost(() => {
-  say("The token is wrong.", "error");
-  show();
+  show("The token is wrong.");
 });
 api.takeToken();
 show();
