@@ -96,10 +96,10 @@ function said(now) {
   }
   for (const trouble of Object.values(daemon?.troubles ?? {})) sign("bad", clean(trouble));
   if (now.oldest) {
-    sign("", "Due for longest: ", h("a", { href: `/admin/jobs/${encodeURIComponent(now.oldest.id)}` }, clean(now.oldest.name)), ", since ", when(now.oldest.since), ".");
+    sign("", "Due for longest: ", h("a", { href: `/admin/jobs/${encodeURIComponent(now.oldest.id)}` }, clean(now.oldest.name)), ", due ", when(now.oldest.since), ".");
   } else if (now.counts.pending) sign("", "Nothing is due: what is pending waits for its time, for others, or is paused.");
   for (const pause of now.paused) {
-    sign("warn", pause.name == null ? "All jobs are paused" : `Jobs named ${clean(pause.name)} are paused`, ", since ", when(pause.since), ": ",
+    sign("warn", pause.name == null ? "All jobs are paused" : `Jobs named ${clean(pause.name)} are paused`, " for ", lasting(pause.since), ": ",
       h("code", {}, pause.name == null ? "jobctl resume" : `jobctl resume ${clean(pause.name)}`), " ends that.");
   }
   if (!now.counts.total) sign("", "There are no jobs yet. ", h("a", { href: "/admin/add" }, "Add one"), ".");
