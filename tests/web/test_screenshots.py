@@ -35,6 +35,12 @@ TOO_WIDE = """() => {
   return wide.map((element) => element.outerHTML.slice(0, 200));
 }"""
 
+#: Cells whose text is laid over its neighbours.
+SPILT = """() => [...document.querySelectorAll("td, th, dd, dt, button, .button, .tile")]
+  .filter((one) => one.clientWidth && one.scrollWidth > one.clientWidth + 1
+    && getComputedStyle(one).overflowX === "visible")
+  .map((one) => one.outerHTML.slice(0, 200))"""
+
 
 def filled(tmp_path_factory: pytest.TempPathFactory, name: str, config: str) -> Iterator[Site]:
     folder = tmp_path_factory.mktemp(name)
@@ -85,6 +91,7 @@ def keep(page: Page, name: str, width: int) -> None:
         page.emulate_media(color_scheme=scheme)
         page.screenshot(path=FOLDER / f"{name}-{width}-{scheme}.png", full_page=whole)
     assert page.evaluate(TOO_WIDE) == []
+    assert page.evaluate(SPILT) == []
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
 
 

@@ -18,6 +18,8 @@ const PAGES = [
 ];
 // Milliseconds between two refreshes that were not asked for.
 const LEAST = 1000;
+// How much longer than a refresh the time between two of them is.
+const REST = 5;
 
 const main = document.getElementById("main");
 const link = document.getElementById("link");
@@ -26,6 +28,7 @@ let counts = null;
 let dirty = false;
 let refreshing = false;
 let last = 0;
+let took = 0; // milliseconds of the last refresh
 
 /** Go to another page, as a link does. */
 export function go(url, { replace = false } = {}) {
@@ -82,6 +85,7 @@ async function refresh() {
     }
   }
   refreshing = false;
+  took = Date.now() - last;
   if (page !== current) refresh();
 }
 
@@ -150,7 +154,8 @@ document.addEventListener("keydown", (event) => {
 setInterval(() => {
   tick();
   const since = Date.now() - last;
-  if (!document.hidden && page && since > LEAST) {
+  // A filter that has all jobs looked through shall not keep the server at it all the time.
+  if (!document.hidden && page && since > Math.max(LEAST, REST * took)) {
     if ((dirty && since > (page.least ?? LEAST)) || since > (page.every?.() ?? Infinity)) refresh();
   }
 }, 500);
