@@ -70,7 +70,8 @@ tour: $(VENV)/.dev  ## type the README's commands, and write down what comes
 bench: $(VENV)/.dev  ## measure
 	$(BIN)/python benchmarks/main_job.py
 	$(BIN)/python -m benchmarks.commands
+	$(BIN)/python -m benchmarks.dashboard --jobs 100000
 
 clean:  ## remove what was made here
-	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache artefacts
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -12,7 +12,9 @@ from msgspec import Meta
 from jobctl import __version__, bootstrap
 from jobctl.core.data import show
 from jobctl.core.job import Status
+from jobctl.core.store import AnyJob
 from jobctl.errors import InvalidJob
+from jobctl.services import spool
 from jobctl.services.health import due_since
 from jobctl.services.pausing import Pause
 from jobctl.services.telling import read_told
@@ -31,11 +33,12 @@ PATIENCE = 0.5
 
 class Daemon(msgspec.Struct):
     """The daemon. `moving` says whether its loop answers, the rest is what it tells of
-    itself: what it is at, how many jobs it runs at once, and its troubles."""
+    itself: what it is at and since when, how many jobs it runs at once, and its troubles."""
 
     pid: int
     moving: bool
     state: str | None
+    since: datetime | None
     concurrency: int | None
     troubles: dict[str, str]
 
@@ -49,7 +52,11 @@ class Oldest(msgspec.Struct):
 
 
 class Overview(msgspec.Struct):
-    """How things stand at a moment."""
+    """How things stand at a moment.
+
+    `running` begins with the job that runs for longest; `workers` has the process of a
+    running job, by its id, unless it shares one with others.
+    """
 
     at: datetime
     store: str
@@ -59,6 +66,7 @@ class Overview(msgspec.Struct):
     oldest: Oldest | None
     paused: list[Pause]
     running: list[JobRecord]
+    workers: dict[str, int]
 
 
 class Span(msgspec.Struct, forbid_unknown_fields=True):
@@ -81,16 +89,26 @@ class Handlers(msgspec.Struct):
 def overview(backend: Services) -> Overview:
     now = backend.clock.now()
     oldest = backend.store.oldest_due(now)
+    daemon = _daemon(backend)
+    running = backend.queue.list(status=Status.RUNNING, limit=RUNNING)
+    running.sort(key=lambda job: (job.started_at or now, job.seq))
     return Overview(
         at=now,
         store=backend.config.store,
         version=__version__,
         counts=Counts(**backend.queue.stats().as_dict()),
-        daemon=_daemon(backend),
+        daemon=daemon,
         oldest=None if oldest is None else Oldest(oldest.id, oldest.name, due_since(oldest)),
         paused=backend.queue.paused(),
-        running=backend.records(backend.queue.list(status=Status.RUNNING, limit=RUNNING)),
+        running=backend.records(running),
+        workers=_workers(backend, running) if daemon else {},
     )
+
+
+def _workers(backend: Backend, running: list[AnyJob]) -> dict[str, int]:
+    # A worker that has no daemon dies with its job, and leaves its spool as it was.
+    found = spool.workers(backend.store.files)
+    return {job.id: found[job.id] for job in running if job.id in found}
 
 
 def _daemon(backend: Backend) -> Daemon | None:
@@ -99,9 +117,16 @@ def _daemon(backend: Backend) -> Daemon | None:
         return None
     told = read_told(backend.store.files)
     if told is None or told.pid != pulse.pid:
-        return Daemon(pulse.pid, pulse.moving, None, None, {})
+        return Daemon(pulse.pid, pulse.moving, None, None, None, {})
     troubles = {str(kind): message for kind, message in told.troubles.items()}
-    return Daemon(pulse.pid, pulse.moving, str(told.state), told.rules.concurrency, troubles)
+    return Daemon(
+        pulse.pid,
+        pulse.moving,
+        str(told.state),
+        told.since,
+        told.rules.concurrency,
+        troubles,
+    )
 
 
 @get(

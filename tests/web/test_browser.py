@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from playwright.sync_api import Page, expect
 
 from jobctl.core.job import Status
+from jobctl.services.telling import Rules, State, Told, write_told
 from tests.helpers import claim, eventually, make_job, put, there
 from tests.web.browser import Tab, completed, died, write_log
 from tests.web.conftest import TOKEN, Site
+from tests.web.crew import attended, reached, works
 
 pytestmark = pytest.mark.browser
 
@@ -301,6 +305,26 @@ def test_the_overview(tab: Tab) -> None:
     expect(page.get_by_text("Jobs named report are paused")).to_be_visible()
     page.get_by_role("button", name="Week").click()
     expect(page.get_by_text("Nothing has run in the last week.")).to_be_visible()
+    tab.quiet()
+
+
+def test_the_daemon_and_its_workers(tab: Tab) -> None:
+    began = datetime.now(UTC) - timedelta(minutes=4, seconds=21)
+    put(tab.site.store, make_job("runs", name="report", created_at=began))
+    claim(tab.site.store, now=began)
+    works(tab.site, "runs", 48211, began)
+    reached(tab.site, "runs", {"done": 3, "total": 4, "note": "almost"}, datetime.now(UTC))
+    since = datetime.now(UTC) - timedelta(hours=3, minutes=7)
+    told = Told(os.getpid(), State.READY, since, Rules(concurrency=7))
+    write_told(tab.site.store.files, told)
+    with attended(tab.site):
+        page = tab.open("/admin")
+        words = f"The daemon (process {os.getpid()}) has been ready for 3h7m"
+        expect(page.get_by_text(f"{words}, with 1 of 7 places taken.")).to_be_visible()
+        row = page.get_by_role("row").filter(has_text="runs")
+        expect(row.get_by_role("cell")).to_have_text(
+            ["runs", "report", "48211", re.compile("^4m2[1-9]s$"), "3 of 4, almost"]
+        )
     tab.quiet()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
@@ -13,6 +14,7 @@ from jobctl.services.telling import Rules, State, Told, Trouble, write_told
 from jobctl.web.plots import RANGES, Figures
 from tests.helpers import claim, make_job, put
 from tests.web.conftest import Site
+from tests.web.crew import reached, works
 
 
 def now() -> datetime:
@@ -99,16 +101,42 @@ def test_the_daemon_in_the_overview(site: Site) -> None:
     with site.store.seat():
         mine = site.get("/overview").json()["daemon"]
         assert (mine["state"], mine["concurrency"], mine["troubles"]) == (None, None, {})
+        assert mine["since"] is None
+        assert mine["pid"] == os.getpid()
         assert mine["moving"] is False  # nobody takes the wake-up
         troubles = {Trouble.RELOAD: "the reload was refused"}
         told = Told(mine["pid"], State.READY, now(), Rules(concurrency=7), troubles)
         write_told(site.store.files, told)
         known = site.get("/overview").json()["daemon"]
         assert (known["state"], known["concurrency"]) == ("ready", 7)
+        assert datetime.fromisoformat(known["since"]) == told.since
         assert known["troubles"] == {"reload": "the reload was refused"}
         other = Told(mine["pid"] + 1, State.READY, now(), Rules())
         write_told(site.store.files, other)  # left by another one
         assert site.get("/overview").json()["daemon"]["state"] is None
+
+
+def test_the_workers_in_the_overview(site: Site) -> None:
+    for minutes, job_id in ((1, "young"), (9, "old"), (5, "middle")):
+        began = now() - timedelta(minutes=minutes)
+        put(site.store, make_job(job_id, created_at=began))
+        claim(site.store, now=began)
+    works(site, "old", 4711, began)
+    works(site, "young", 4712, began)
+    works(site, "ended", 4713, began)  # it has not taken its next one yet
+    with site.store.seat():
+        found = site.get("/overview").json()
+        assert [job["id"] for job in found["running"]] == ["old", "middle", "young"]
+        assert found["workers"] == {"old": 4711, "young": 4712}
+    assert site.get("/overview").json()["workers"] == {}  # they died with their daemon
+
+
+def test_progress_in_the_overview(site: Site) -> None:
+    put(site.store, make_job("runs"))
+    claim(site.store)
+    reached(site, "runs", {"done": 3, "total": 4}, now())
+    [job] = site.get("/overview").json()["running"]
+    assert job["progress"] == {"done": 3, "total": 4}
 
 
 def test_metrics_of_what_was_counted(site: Site) -> None:

@@ -40,10 +40,20 @@ export function when(iso) {
   return h("time", { dateTime: iso, title: local(iso) }, relative(iso));
 }
 
+/** Return an element that says for how long something has gone on, and goes on saying it. */
+export function lasting(iso) {
+  if (!iso) return "";
+  return h("time", { dateTime: iso, title: `since ${local(iso)}`, "data-lasting": true }, passed(iso));
+}
+
+function passed(iso) {
+  return duration(Math.max(1, Math.round((Date.now() - Date.parse(iso)) / 1000)));
+}
+
 /** Let all such elements say what is right now. */
 export function tick() {
   for (const time of document.querySelectorAll("time[datetime]")) {
-    if (!time.dataset.fixed) time.textContent = relative(time.dateTime);
+    time.textContent = "lasting" in time.dataset ? passed(time.dateTime) : relative(time.dateTime);
   }
 }
 
@@ -81,10 +91,10 @@ export function remark(job) {
   const error = job.error && clean(`${job.error.type}: ${job.error.message.split("\n")[0]}`);
   const ahead = job.run_at && Date.parse(job.run_at) > Date.now();
   if (job.status === "pending") {
-    if (job.attempts) return ["retrying ", ahead && when(job.run_at), error && `: ${error}`];
+    if (job.attempts) return ["to be retried", ahead && [" ", when(job.run_at)], error && `: ${error}`];
     return ahead ? ["scheduled ", when(job.run_at)] : job.after.length ? "waits for others" : "";
   }
-  if (job.status === "running") return [progress(job.progress), "began ", when(job.started_at)];
+  if (job.status === "running") return [progress(job.progress), h("span", { class: "together" }, "began ", when(job.started_at))];
   if (job.status === "completed") return took(job) && `took ${took(job)}`;
   return error || "";
 }

@@ -140,19 +140,19 @@ function attempts(history) {
     return h("tr", {},
       h("td", { class: "status" }, badge(one.outcome)),
       h("td", {}, when(one.started_at)),
-      h("td", { class: "number" }, took(one)),
-      h("td", { class: "number" }, size(one.max_rss)),
-      h("td", { class: "number" }, one.cpu_seconds == null ? "" : duration(one.cpu_seconds)),
-      h("td", {}, clean(one.worker ?? "")),
+      h("td", { class: "number", "data-label": "Took" }, took(one)),
+      h("td", { class: "number", "data-label": "Memory" }, size(one.max_rss)),
+      h("td", { class: "number", "data-label": "CPU" }, duration(one.cpu_seconds)),
+      h("td", { "data-label": "Worker" }, clean(one.worker ?? "")),
       h("td", {}, exit),
-      h("td", { class: "note" }, more.length
+      h("td", { class: "note whole" }, more.length
         ? h("details", { "data-key": String(n) }, h("summary", {}, error || "more"), ...more)
         : error));
   });
   const heads = ["Outcome", "Started", "Took", "Memory", "CPU", "Worker", "Exit", "Error"];
   return h("section", { class: "block" }, h("h2", {}, "Attempts"),
     h("div", { class: "scroll", tabIndex: 0, role: "region", "aria-label": "Attempts" },
-      h("table", { class: "rows" },
+      h("table", { class: "rows stacked" },
         h("thead", {}, h("tr", {}, heads.map((word) => h("th", { scope: "col", class: ["Took", "Memory", "CPU"].includes(word) ? "number" : "" }, word)))),
         h("tbody", {}, rows))));
 }

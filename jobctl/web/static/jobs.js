@@ -18,6 +18,7 @@ export function jobList(go) {
   const selected = new Set();
   let shown = [];
   let next = null;
+  let refused = false; // whether the filter is wrong
 
   const tabs = h("nav", { class: "tabs", "aria-label": "Status" });
   const filter = h("input", {
@@ -122,7 +123,7 @@ export function jobList(go) {
       Object.keys(DONE).map((action) =>
         h("button", { class: action === "delete" ? "danger" : "", onclick: () => act(action, chosen()) },
           action[0].toUpperCase() + action.slice(1)));
-    actions.hidden = !ids.length && !all;
+    actions.hidden = refused || (!ids.length && !all);
     if (ids.length) {
       fill(actions, h("strong", {}, `${number(ids.length)} selected`), buttons(() => `id:${ids.join(",")}`),
         h("button", { class: "quiet", onclick: () => { selected.clear(); draw(); } }, "Select none"));
@@ -169,14 +170,16 @@ export function jobList(go) {
     const asked = { limit: LIMIT, status: wanted.status, filter: wanted.filter, cursor: wanted.cursor };
     const text = new URLSearchParams(Object.entries(asked).filter(([, value]) => value));
     const [page, known] = await Promise.all([
-      api.json(`/jobs?${text}`),
+      api.json(`/jobs?${text}`).catch((error) => ({ error })),
       counts ?? api.json("/jobs/stats"),
     ]);
+    drawTabs(known);
+    if (page.error) throw page.error;
+    refused = false;
     shown = page.jobs;
     next = page.next;
     for (const id of selected) if (!shown.some((job) => job.id === id)) selected.delete(id);
     fill(fault);
-    drawTabs(known);
     draw();
     fill(where, before.length ? `page ${number(before.length + 1)}` : "");
     fill(empty, shown.length ? null : nothing(known));
@@ -197,7 +200,8 @@ export function jobList(go) {
     element,
     refresh,
     fail(error) {
-      fill(fault, clean(error.message));
+      fill(fault, clean(error.message, { lines: true }));
+      refused = true;
       shown = [];
       draw();
     },

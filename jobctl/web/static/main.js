@@ -18,6 +18,8 @@ const PAGES = [
 ];
 // Milliseconds between two refreshes that were not asked for.
 const LEAST = 1000;
+// How much longer than a refresh the time between two of them is.
+const REST = 5;
 
 const main = document.getElementById("main");
 const link = document.getElementById("link");
@@ -26,6 +28,7 @@ let counts = null;
 let dirty = false;
 let refreshing = false;
 let last = 0;
+let took = 0; // milliseconds of the last refresh
 
 /** Go to another page, as a link does. */
 export function go(url, { replace = false } = {}) {
@@ -33,7 +36,7 @@ export function go(url, { replace = false } = {}) {
   show();
 }
 
-function show() {
+function show(fault = "") {
   page?.close?.();
   page = null;
   for (const item of document.querySelectorAll(".top nav a")) {
@@ -44,7 +47,7 @@ function show() {
     else item.removeAttribute("aria-current");
   }
   if (!api.hasToken()) {
-    fill(main, tokenForm());
+    fill(main, tokenForm(fault));
     document.title = "jobctl";
     return;
   }
@@ -82,10 +85,11 @@ async function refresh() {
     }
   }
   refreshing = false;
+  took = Date.now() - last;
   if (page !== current) refresh();
 }
 
-function tokenForm() {
+function tokenForm(fault) {
   const field = h("input", {
     type: "password", id: "token", required: true, autocomplete: "off", spellcheck: false,
   });
@@ -104,6 +108,7 @@ function tokenForm() {
       " prints an address that brings it along."),
     h("label", { htmlFor: "token" }, "Token"),
     field,
+    fault && h("p", { class: "fault", role: "alert" }, fault),
     h("button", { class: "primary" }, "Open"),
   );
 }
@@ -124,7 +129,7 @@ function state(kind, words) {
   fill(link, h("span", { class: "dot" }), words);
 }
 
-addEventListener("popstate", show);
+addEventListener("popstate", () => show());
 addEventListener("hashchange", () => api.takeToken() && show());
 document.addEventListener("click", (event) => {
   const anchor = event.target.closest?.("a[href]");
@@ -149,14 +154,14 @@ document.addEventListener("keydown", (event) => {
 setInterval(() => {
   tick();
   const since = Date.now() - last;
-  if (!document.hidden && page && since > LEAST) {
+  // A filter that has all jobs looked through shall not keep the server at it all the time.
+  if (!document.hidden && page && since > Math.max(LEAST, REST * took)) {
     if ((dirty && since > (page.least ?? LEAST)) || since > (page.every?.() ?? Infinity)) refresh();
   }
 }, 500);
 
 api.whenTokenIsLost(() => {
-  say("The token is wrong.", "error");
-  show();
+  show("The token is wrong.");
 });
 api.takeToken();
 show();

@@ -1,7 +1,7 @@
 // How it is: what runs and waits, who runs it, and what became of the jobs of late.
 import * as api from "/static/api.js";
 import { clean, fill, h } from "/static/dom.js";
-import { badge, duration, number, progress, when } from "/static/format.js";
+import { duration, lasting, number, progress, when } from "/static/format.js";
 import { bars, legend, lines } from "/static/plot.js";
 
 const STATUSES = ["pending", "running", "completed", "failed", "cancelled"];
@@ -59,6 +59,7 @@ export function overview(go) {
     const one = plot.names.find((series) => series.name === name) ?? plot.all;
     const counts = [["completed", "completed", one.completed], ["retried", "to be retried", one.retried], ["failed", "dead", one.failed]];
     const times = [["p95", "p95", one.p95], ["p50", "p50 (median)", one.p50]];
+    for (const plots of [ended, took]) plots.hidden = !plot.names.length;
     fill(ended, h("h3", {}, "Attempts by how they ended"), legend(counts), bars(ended.clientWidth || 320, plot, counts));
     fill(took, h("h3", {}, "Durations of those that completed"), legend(times), lines(took.clientWidth || 320, plot, times));
     fill(names, plot.names.length ? table(plot.names) : h("p", { class: "empty" }, `Nothing has run in the last ${span}.`));
@@ -67,7 +68,7 @@ export function overview(go) {
   async function refresh() {
     const [now] = await Promise.all([api.json("/overview"), look()]);
     fill(tiles, STATUSES.map((status) =>
-      h("a", { href: `/admin/jobs?status=${status}`, class: `tile ${status}` },
+      h("a", { href: `/admin/jobs?status=${status}`, class: `tile ${status} ${now.counts[status] ? "" : "none"}` },
         h("span", { class: "figure-number" }, number(now.counts[status])), " ", h("span", {}, status))));
     fill(signs, ...said(now));
     fill(running, now.running.length ? runs(now) : h("p", { class: "empty" }, "No job runs now."));
@@ -90,15 +91,15 @@ function said(now) {
   else if (!daemon.moving) sign("bad", `The daemon (process ${daemon.pid}) does not answer: it is starting, stuck or stopped.`);
   else {
     const places = daemon.concurrency && `, with ${number(now.running.length)} of ${number(daemon.concurrency)} places taken`;
-    const state = daemon.state && daemon.state !== "ready" ? `is ${daemon.state}` : "runs";
-    sign("good", `The daemon ${state} (process ${daemon.pid})${places ?? ""}.`);
+    const state = daemon.state ? ["has been ", daemon.state, " for ", lasting(daemon.since)] : ["runs"];
+    sign("good", `The daemon (process ${daemon.pid}) `, ...state, `${places ?? ""}.`);
   }
   for (const trouble of Object.values(daemon?.troubles ?? {})) sign("bad", clean(trouble));
   if (now.oldest) {
-    sign("", "Due for longest: ", h("a", { href: `/admin/jobs/${encodeURIComponent(now.oldest.id)}` }, clean(now.oldest.name)), ", since ", when(now.oldest.since), ".");
+    sign("", "Due for longest: ", h("a", { href: `/admin/jobs/${encodeURIComponent(now.oldest.id)}` }, clean(now.oldest.name)), ", due ", when(now.oldest.since), ".");
   } else if (now.counts.pending) sign("", "Nothing is due: what is pending waits for its time, for others, or is paused.");
   for (const pause of now.paused) {
-    sign("warn", pause.name == null ? "All jobs are paused" : `Jobs named ${clean(pause.name)} are paused`, ", since ", when(pause.since), ": ",
+    sign("warn", pause.name == null ? "All jobs are paused" : `Jobs named ${clean(pause.name)} are paused`, " for ", lasting(pause.since), ": ",
       h("code", {}, pause.name == null ? "jobctl resume" : `jobctl resume ${clean(pause.name)}`), " ends that.");
   }
   if (!now.counts.total) sign("", "There are no jobs yet. ", h("a", { href: "/admin/add" }, "Add one"), ".");
@@ -108,24 +109,26 @@ function said(now) {
 
 function table(series) {
   const heads = ["Name", "Completed", "Retried", "Dead", "p50", "p95"];
-  return h("table", { class: "rows" },
+  const cell = (label, text, kind = "") => h("td", { class: `number ${kind}`, "data-label": label }, text);
+  return h("table", { class: "rows stacked" },
     h("thead", {}, h("tr", {}, heads.map((word, n) => h("th", { scope: "col", class: n ? "number" : "" }, word)))),
     h("tbody", {}, series.map((one) => h("tr", {},
-      h("td", {}, h("a", { href: `/admin/jobs?filter=${encodeURIComponent(`name:${one.name}`)}` }, clean(one.name))),
-      h("td", { class: "number" }, number(one.total_completed)),
-      h("td", { class: "number" }, one.total_retried ? number(one.total_retried) : ""),
-      h("td", { class: one.total_failed ? "number failed" : "number" }, one.total_failed ? number(one.total_failed) : ""),
-      h("td", { class: "number" }, duration(one.total_p50)),
-      h("td", { class: "number" }, duration(one.total_p95))))));
+      h("td", { class: "whole" }, h("a", { href: `/admin/jobs?filter=${encodeURIComponent(`name:${one.name}`)}` }, clean(one.name))),
+      cell("Completed", number(one.total_completed)),
+      cell("Retried", one.total_retried ? number(one.total_retried) : ""),
+      cell("Dead", one.total_failed ? number(one.total_failed) : "", "failed"),
+      cell("p50", duration(one.total_p50)),
+      cell("p95", duration(one.total_p95))))));
 }
 
 function runs(now) {
-  return h("div", { class: "scroll" }, h("table", { class: "rows" },
-    h("thead", {}, h("tr", {}, ["Job", "Name", "Status", "Began", "Progress"].map((word) => h("th", { scope: "col" }, word)))),
+  return h("div", { class: "scroll" }, h("table", { class: "rows stacked running" },
+    h("thead", {}, h("tr", {}, ["Job", "Name", "Worker", "Running for", "Progress"].map((word) =>
+      h("th", { scope: "col", class: ["Worker", "Running for"].includes(word) ? "number" : "" }, word)))),
     h("tbody", {}, now.running.map((job) => h("tr", {},
       h("td", {}, h("a", { class: "id", href: `/admin/jobs/${encodeURIComponent(job.id)}` }, clean(job.id))),
-      h("td", {}, clean(job.name)),
-      h("td", {}, badge(job.status)),
-      h("td", {}, when(job.started_at)),
-      h("td", {}, progress(job.progress)))))));
+      h("td", { class: "name" }, clean(job.name)),
+      h("td", { class: "number", "data-label": "Worker" }, now.workers[job.id] ?? ""),
+      h("td", { class: "number", "data-label": "For" }, lasting(job.started_at)),
+      h("td", { class: "whole" }, progress(job.progress)))))));
 }
