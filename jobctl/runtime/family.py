@@ -20,6 +20,7 @@ from jobctl.runtime.process import (
     session,
 )
 from jobctl.runtime.slots import Slots
+from jobctl.services.whole import read_whole, write_whole
 
 #: Set in the environment of all processes of a daemon and inherited by what they start.
 VARIABLE = "JOBCTL_FAMILY"
@@ -53,9 +54,8 @@ class Family:
 
         Raises StoreBusy if one of its processes cannot be ended.
         """
-        try:
-            record = msgspec.json.decode(self._path.read_bytes(), type=Record)
-        except (OSError, msgspec.MsgspecError, UnicodeDecodeError):
+        record = read_whole(self._path, Record)
+        if record is None:
             return set()
         if record.boot != boot_id():
             return set()
@@ -108,13 +108,7 @@ class Family:
 
     def write(self) -> None:
         """Write family.json anew. Raises OSError."""
-        draft = self._path.with_suffix(".json.new")
-        fd = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-        try:
-            os.write(fd, msgspec.json.encode(self._record()))
-        finally:
-            os.close(fd)
-        draft.rename(self._path)
+        write_whole(self._path, self._record())
 
     def _record(self) -> Record:
         members = [(process.pid, process.start) for process in self._members.values()]

@@ -52,7 +52,9 @@ def pack(began: float, body: bytes) -> bytes:
 def read(folder: str, job_id: str, since: datetime | None) -> dict[str, Any] | None:
     """Return what a job has said of its progress in an attempt that began after `since`."""
     try:
-        fd = os.open(f"{folder}/{job_id}", os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+        fd = os.open(
+            f"{folder}/{job_id}", os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
+        )
     except OSError:
         return None
     try:

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import os
+import stat
 from pathlib import Path
 from typing import Any, TypeVar
 
 import msgspec
 
 T = TypeVar("T")
+#: What stands there may be a FIFO or a link: nobody waits for the one or follows the other.
+_OURS = os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
 
 
 def write_whole(path: Path, value: Any) -> None:
     """Write a value as JSON in place of what is there, 0600 and not synced. Raises OSError."""
     draft = path.with_name(f"{path.name}.new")
-    fd = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+    fd = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | _OURS, 0o600)
     with open(fd, "wb") as file:
         file.write(msgspec.json.encode(value))
     draft.rename(path)
@@ -23,6 +26,10 @@ def write_whole(path: Path, value: Any) -> None:
 def read_whole(path: Path, kind: type[T]) -> T | None:
     """Return what stands in a file, None if it is missing, broken, or of another version."""
     try:
-        return msgspec.json.decode(path.read_bytes(), type=kind)
+        fd = os.open(path, os.O_RDONLY | _OURS)
+        with open(fd, "rb") as file:
+            if not stat.S_ISREG(os.fstat(fd).st_mode):
+                return None
+            return msgspec.json.decode(file.read(), type=kind)
     except (OSError, msgspec.MsgspecError, UnicodeDecodeError):
         return None

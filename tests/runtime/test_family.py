@@ -144,7 +144,7 @@ def test_a_full_disk_stops_no_daemon(
 
     process = start({})
     with monkeypatch.context() as patch:
-        patch.setattr(os, "write", full)
+        patch.setattr(os, "open", full)
         family.add(process.pid)
         family.remove(process.pid)
         with pytest.raises(OSError, match="No space"):

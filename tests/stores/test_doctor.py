@@ -268,6 +268,26 @@ def test_a_missing_segment(path: Path, which: int) -> None:
     mended(path)
 
 
+def test_a_segment_that_is_empty(path: Path) -> None:
+    segment(path, 2).write_bytes(b"")
+    drop_index(path)
+    assert [one.path for one in found(path) if one.code == "missing"] == [
+        "journal/00000002.jsonl"
+    ]
+    mended(path)
+
+
+def test_a_segment_that_begins_with_a_record_stops_nobody(path: Path) -> None:
+    newest = path / "journal" / sorted(os.listdir(path / "journal"))[-1]
+    header, *rest = newest.read_bytes().splitlines(keepends=True)
+    newest.write_bytes(b"".join([*rest, header]))
+    drop_index(path)
+    store = DirectoryStore(path)
+    put(store, make_job("new"))
+    assert {"new", "last"} <= {*ids(store.list(limit=100))}
+    store.close()
+
+
 def test_an_index_knows_that_the_newest_segment_is_missing(path: Path) -> None:
     (path / "journal" / sorted(os.listdir(path / "journal"))[-1]).unlink()
     broken = found(path)

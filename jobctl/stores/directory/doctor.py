@@ -94,7 +94,7 @@ def _read(
         fresh.close()
     yield from journal.findings()
     for segment in missing:
-        message = "it is missing: what stood in it is lost, and jobs may show an older state"
+        message = "missing or empty: what stood in it is lost, and jobs may show an older state"
         yield Finding(code="missing", path=journal.name(segment), message=message)
     journal.close()
 

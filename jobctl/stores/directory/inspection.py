@@ -72,13 +72,14 @@ class Inspected(Journal):
         self.bad.append(Bad(line.place, reason))
 
     def missing(self) -> list[int]:
-        """Return the numbers of segments that were not retired, and are not there."""
+        """Return the numbers of segments that were not retired, and are not there, or empty."""
         there = self.segments()
         if not there:
             return []
         gaps = set(range(there[0], there[-1] + 1)) - set(there)
         if there[0] > 1 and there[0] - 1 not in self.retired:
             gaps.add(there[0] - 1)
+        gaps.update(number for number in there if self.end(number) == 0)
         return sorted(gaps - self.accepted)
 
     def unfinished(self) -> Iterator[Finding]:

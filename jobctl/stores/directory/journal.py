@@ -9,8 +9,6 @@ import errno
 import os
 from contextlib import suppress
 
-import msgspec
-
 from jobctl.errors import StoreCorrupt, StoreTooNew, StoreUnwritable
 from jobctl.stores.directory import lines, room
 from jobctl.stores.directory.layout import (
@@ -173,27 +171,21 @@ class Journal(Segments):
         fd = open_file(path, os.O_RDWR | os.O_APPEND)
         self._close_tail()
         self._fd, self._tail = fd, number
-        header = first_line(fd)
-        if not lines.intact(header):
+        line = first_line(fd)
+        header = self._header_in(line)
+        if header is None:
             # Damaged: what follows it may be whole, so the segment stays and takes no more.
             self._create(number + 1, None)
             return
-        self._check_header(header, path)
-        if os.fstat(fd).st_size == len(header):
-            self._sync_names()  # who made it may have died before he did
-
-    def _check_header(self, line: bytes, path: str) -> None:
-        try:
-            header = lines.decode_header(line)
-        except (msgspec.MsgspecError, UnicodeDecodeError):
-            header = None
-        if header is None or header.store != self.store_id:
+        if header.store != self.store_id:
             raise StoreCorrupt(
-                f"{path} does not begin as a segment of this store: restore it from a backup, "
-                "or move it away"
+                f"{path} does not begin as a segment of this store: move it away, or let "
+                "jobctl doctor --repair do so"
             )
         if header.format > FORMAT:
             raise StoreTooNew(f"{path} was written in format {header.format}, not {FORMAT}")
+        if os.fstat(fd).st_size == len(line):
+            self._sync_names()  # who made it may have died before he did
 
     def _trim(self) -> int:
         """Return the size of the tail, after cutting off an unfinished transaction."""

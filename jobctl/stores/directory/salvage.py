@@ -1,7 +1,8 @@
 """What can be saved of records that do not count, and what must not count in their place.
 
 A whole line of a transaction of which another line is damaged was acknowledged once: what
-nobody was told of is cut off before anything follows it. So it counts again. A job whose
+nobody was told of is cut off before anything follows it. So it counts again. So does a line
+that was refused because of another job of its id, if that is there no more. A job whose
 newest line is damaged is left with an older state, which may be one before it ran: it must
 not run again by itself, so it is cancelled, with the reason as its error.
 """
@@ -29,6 +30,7 @@ from jobctl.core.store import AnyJob
 from jobctl.stores.directory import lines
 from jobctl.stores.directory.fold import TORN
 from jobctl.stores.directory.inspection import JOBLESS, Bad
+from jobctl.stores.directory.journal import REFUSED
 from jobctl.stores.directory.segments import Place
 
 if TYPE_CHECKING:
@@ -58,7 +60,7 @@ def salvage(
             match = _ID.match(text)
             if match and lines.place_in_transaction(text):
                 damaged[match[1].decode()] = one.place
-        elif one.reason == TORN:
+        elif one.reason in (TORN, REFUSED):
             _take(whole, text)
         elif one.reason == JOBLESS:
             lost = lost | {lines.decode_entry(text).id}

@@ -15,8 +15,8 @@ from pathlib import Path
 
 from jobctl.clock import Clock
 from jobctl.core.store import Pulse
-from jobctl.errors import StoreBusy, StoreUnwritable
-from jobctl.stores.directory.layout import Layout, store_error
+from jobctl.errors import StoreBusy, StoreError, StoreUnwritable
+from jobctl.stores.directory.layout import Layout, open_file, read_file, store_error
 
 _HOLDER = "daemon.pid"
 #: Seconds between two looks at whether a wake-up was taken.
@@ -65,7 +65,10 @@ def take_seat(layout: Layout, *, wait: bool) -> Iterator[DirectorySeat]:
         "end it first, or start this one with --standby to wait for that"
     )
     with _held(layout.daemon_lock, taken, wait=wait):
-        fd = os.open(holder, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+        try:
+            fd = open_file(holder, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+        except OSError as err:
+            raise store_error(err, holder) from err
         os.write(fd, str(os.getpid()).encode())
         os.close(fd)
         seat = DirectorySeat(layout)
@@ -153,8 +156,8 @@ def _pid(holder: Path) -> int:
 
 def _read(holder: Path) -> str:
     try:
-        return holder.read_text(encoding="ascii").strip() or "?"
-    except (OSError, UnicodeDecodeError):
+        return read_file(holder).decode("ascii").strip() or "?"
+    except (OSError, StoreError, UnicodeDecodeError):
         return "?"
 
 

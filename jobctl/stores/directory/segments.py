@@ -74,9 +74,14 @@ class Segments:
 
     def _header(self, segment: int) -> lines.SegmentHeader | None:
         try:
-            line = first_line(self._reader(segment))
+            return self._header_in(first_line(self._reader(segment)))
+        except (OSError, StoreError):
+            return None
+
+    def _header_in(self, line: bytes) -> lines.SegmentHeader | None:
+        try:
             return lines.decode_header(line) if lines.intact(line) else None
-        except (OSError, StoreError, msgspec.MsgspecError, UnicodeDecodeError):
+        except (msgspec.MsgspecError, UnicodeDecodeError):
             return None
 
     def read(self, place: Place) -> bytes | None:
