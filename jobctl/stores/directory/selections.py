@@ -73,6 +73,7 @@ class Selections:
     """The questions about a filter, for a connection that answers them."""
 
     execute: Callable[..., sqlite3.Cursor]
+    counts: Callable[[], dict[Status, int]]
 
     def plan(self, wanted: Filter, now: datetime) -> Plan:
         """Return how the jobs are found that a filter may choose."""
@@ -109,6 +110,8 @@ class Selections:
     def count(self, wanted: Filter, now: datetime) -> dict[Status, int] | None:
         """Return how many jobs that pass have each status, None if the index cannot tell."""
         counts = dict.fromkeys(STATUSES, 0)
+        if not wanted.terms:
+            return {**counts, **self.counts()}
         groups = self._groups(wanted)
         if groups is not None and _only_groups(wanted):
             for _, status, n in groups:
