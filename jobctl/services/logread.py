@@ -39,8 +39,8 @@ def open_file(path: str) -> int | None:
 
     Raises OSError if it is there and cannot be read.
     """
-    try:
-        return os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+    try:  # O_NONBLOCK: nobody waits for a FIFO that stands in its place
+        return os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
     except FileNotFoundError:
         return None
 

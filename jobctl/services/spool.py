@@ -158,7 +158,9 @@ def pids(folder: str) -> list[int]:
 def open_spool(folder: str, pid: int) -> tuple[int, Begun] | None:
     """Open a worker's spool to read; return its descriptor and the job that it is at."""
     try:
-        fd = os.open(path_of(folder, pid), os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+        fd = os.open(
+            path_of(folder, pid), os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
+        )
     except OSError:
         return None
     begun = said(fd)
