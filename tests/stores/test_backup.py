@@ -88,6 +88,28 @@ def test_what_was_not_finished_is_not_in_it(path: Path, tmp_path: Path) -> None:
     assert seen(tmp_path / "new") == before
 
 
+def test_who_may_not_write_takes_whole_transactions(
+    path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Such as from a disk that has become read-only: nobody cuts off what is unfinished."""
+    before = seen(path)
+    newest = path / "journal" / sorted(os.listdir(path / "journal"))[-1]
+    with newest.open("ab") as file:
+        file.write(line(make_job("torn"), 1, 2))
+
+    def refuse(self: object) -> None:
+        raise StoreUnwritable("Read-only file system")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("jobctl.stores.directory.locks.WriteLock.acquire", refuse)
+        backup(path, tmp_path / "b.tar", NOON)
+    assert b"torn" in newest.read_bytes()
+    restore(tmp_path / "new", tmp_path / "b.tar", NOON)
+    assert not list((tmp_path / "new").glob("quarantine/*"))
+    assert examine(tmp_path / "new", NOON).findings == []
+    assert seen(tmp_path / "new") == before
+
+
 def test_nothing_is_overwritten_unasked(path: Path, tmp_path: Path) -> None:
     file = tmp_path / "b.tar"
     file.write_text("mine")

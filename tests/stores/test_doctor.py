@@ -221,6 +221,22 @@ def test_a_job_whose_newest_record_is_lost_does_not_run_again(path: Path) -> Non
     store.close()
 
 
+def test_a_job_that_may_have_run_is_not_pending_again(path: Path) -> None:
+    store = DirectoryStore(path)
+    with store.transaction() as tx:
+        tx.drop(PAUSE, "work")
+    put(store, make_job("pay", priority=100))
+    assert ids(claim(store, 1)) == ["pay"]
+    store.close()
+    newest = path / "journal" / sorted(os.listdir(path / "journal"))[-1]
+    flip(newest, newest.stat().st_size - 40)
+    told = [one for one in mended(path) if one.job == "pay"]
+    assert "said that it was pending: it is cancelled now" in told[0].message
+    store = DirectoryStore(path)
+    assert there(store, "pay").status is Status.CANCELLED
+    store.close()
+
+
 def test_whole_lines_of_a_torn_transaction_count_again(tmp_path: Path) -> None:
     path = tmp_path / "store"
     store = DirectoryStore(path)
@@ -298,7 +314,8 @@ def test_an_index_knows_that_the_newest_segment_is_missing(path: Path) -> None:
 
 def test_a_segment_of_another_store(path: Path, tmp_path: Path) -> None:
     other = DirectoryStore(tmp_path / "other")
-    put(other, make_job("foreign"))
+    put(other, make_job("odd", data="x" * 77))
+    put(other, make_job("foreign"))  # with a seq that no job here has
     other.close()
     bytes_ = segment(tmp_path / "other").read_bytes()
     segment(path, 2).write_bytes(bytes_)
