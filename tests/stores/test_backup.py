@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import stat
+import subprocess
 import tarfile
 import threading
 from pathlib import Path
@@ -72,10 +73,11 @@ def test_there_and_back(path: Path, tmp_path: Path) -> None:
 
 def test_tar_alone_makes_a_store_of_it(path: Path, tmp_path: Path) -> None:
     backup(path, tmp_path / "b.tar", NOON, logs=False)
-    with tarfile.open(tmp_path / "b.tar") as tar:
-        assert "logs/a1.log" not in tar.getnames()
-        tar.extractall(tmp_path / "new", filter="data")
-    assert seen(tmp_path / "new") == seen(path)
+    new = tmp_path / "new"
+    new.mkdir()
+    subprocess.run(["tar", "-xf", tmp_path / "b.tar", "-C", new], check=True)
+    assert not (new / "logs/a1.log").exists()
+    assert seen(new) == seen(path)
 
 
 def test_what_was_not_finished_is_not_in_it(path: Path, tmp_path: Path) -> None:
