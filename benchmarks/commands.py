@@ -17,7 +17,9 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
+from subprocess import DEVNULL
 
 from benchmarks.main_job import ROOT, timed
 from jobctl import Queue
@@ -56,9 +58,7 @@ def measure(store: str, rounds: int) -> dict[str, float]:
     times: dict[str, list[float]] = {}
     for _ in range(rounds):
         for name, line in commands(store).items():
-            run = lambda line=line: subprocess.run(  # noqa: E731  # what is timed
-                line, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-            )
+            run = partial(subprocess.run, line, check=True, stdout=DEVNULL, stderr=DEVNULL)
             times.setdefault(name, []).append(timed(run) * 1000)
     return {name: statistics.median(found) for name, found in times.items()}
 

@@ -24,6 +24,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from http.client import HTTPConnection
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -206,7 +207,7 @@ def drain(folder: Path, count: int, *, watched: bool) -> float:
         queue.add_many([{"name": "noop", "data": {"n": n}} for n in range(count)])
     line = [sys.executable, "-m", "jobctl", "run", "--store", str(store), "--burst"]
     line += ["--handlers", str(handlers), "--concurrency", "2"]
-    run = lambda: subprocess.run(line, check=True, stderr=subprocess.DEVNULL)  # noqa: E731
+    run = partial(subprocess.run, line, check=True, stderr=subprocess.DEVNULL)
     if not watched:
         return count / timed(run)
     with page(store):

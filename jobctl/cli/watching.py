@@ -44,9 +44,8 @@ def watch(here: Session, every: float, *, as_json: bool) -> int:
                 else:
                     render.lines([overview.line(now)])
                 sys.stdout.flush()
-                due = max(
-                    due + every, clock.monotonic()
-                )  # looks that came too late are left out
+                # Looks that came too late are left out.
+                due = max(due + every, clock.monotonic())
                 time.sleep(max(0.0, due - clock.monotonic()))
     except KeyboardInterrupt:
         return 0

@@ -201,7 +201,7 @@ def settle(tx: Transaction, settlements: Sequence[Settlement]) -> list[AnyJob]:
                 and current.attempts == given.job.attempts
                 and current.started_at == given.job.started_at
             ):
-                job = finish(current, given.ending, given.options, random.random())  # noqa: S311
+                job = finish(current, given.ending, given.options, random.random())  # noqa: S311 - jitter
                 tx.save(job)
                 result.append(job)
     return result

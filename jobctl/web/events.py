@@ -71,8 +71,7 @@ def _look(backend: Backend, seen: object) -> tuple[object, str]:
         version = ("version", backend.store.version())
         if version == seen:
             return version, ""
-        known = isinstance(seen, tuple)
-        ids = backend.store.changed(seen[1], IDS) if known else None  # type: ignore[index]
+        ids = backend.store.changed(seen[1], IDS) if isinstance(seen, tuple) else None
         counts = _event("counts", backend.queue.stats().as_dict())
         return version, counts + _event("jobs", {"ids": ids})
     except StoreError as err:

@@ -218,7 +218,7 @@ def second_step(monkeypatch: pytest.MonkeyPatch, meanwhile: object) -> None:
         if len(calls) == 2:
             assert callable(meanwhile)
             meanwhile()
-        return real(self, jobs)  # type: ignore[arg-type]
+        return real(self, jobs)  # type: ignore[arg-type]  # handed on as it came
 
     monkeypatch.setattr(Bulk, "_step", step)
 

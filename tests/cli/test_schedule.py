@@ -58,10 +58,10 @@ def fire(store: DirectoryStore, clock: FakeClock, seconds: float) -> None:
 def test_list(cli: Cli, store: DirectoryStore, clock: FakeClock) -> None:
     fire(store, clock, 90)
     assert cli("schedule", "list").out == dedent("""\
-        NAME     WHEN          NEXT                       ZONE              LAST RUN                   OUTCOME  RUNS
-        beat     every 1m30s   2026-11-24T13:03:00+01:00  Europe/Berlin     2026-11-24T13:01:30+01:00  fired    1
-        nightly  30 2 * * *    2026-11-25T02:30:00-05:00  America/New_York  -                          -        0
-        """).replace("every 1m30s   ", "every 1m30s  ").replace("30 2 * * *    ", "30 2 * * *   ").replace("WHEN          ", "WHEN         ")  # noqa: E501  # fmt: skip
+        NAME     WHEN         NEXT                       ZONE              LAST RUN                   OUTCOME  RUNS
+        beat     every 1m30s  2026-11-24T13:03:00+01:00  Europe/Berlin     2026-11-24T13:01:30+01:00  fired    1
+        nightly  30 2 * * *   2026-11-25T02:30:00-05:00  America/New_York  -                          -        0
+        """)  # noqa: E501  # fmt: skip
     (beat, nightly) = json.loads(cli("schedule", "list", "--json").out)
     assert list(beat) == [
         "name", "cron", "every", "timezone", "job", "data", "priority", "max_retries",

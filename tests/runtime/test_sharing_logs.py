@@ -8,6 +8,7 @@ import pytest
 
 from jobctl.core.job import Job, Outcome
 from tests.helpers import eventually
+from tests.runtime.conftest import MakeRig
 from tests.runtime.rig import Rig
 
 HANDLERS = """
@@ -81,8 +82,8 @@ backoff = { base = "10ms", jitter = 0.0 }
 
 
 @pytest.fixture
-def rig(make_rig: Any) -> Rig:
-    return make_rig(HANDLERS, CONFIG)  # type: ignore[no-any-return]
+def rig(make_rig: MakeRig) -> Rig:
+    return make_rig(HANDLERS, CONFIG)
 
 
 def log(rig: Rig, job_id: str) -> list[str]:
