@@ -62,14 +62,26 @@ def refuse_filters(arguments: Sequence[str]) -> None:
             )
 
 
-def only_check(transition: Callable[[AnyJob], object]) -> Callable[[AnyJob], AnyJob]:
-    """Return an act for a dry run: raises what the transition would, and changes nothing."""
+def try_out(
+    session: Session,
+    ids: Sequence[str],
+    transition: Callable[[AnyJob], object],
+    done: str,
+    *,
+    as_json: bool,
+) -> int:
+    """Show which of the jobs would be `done`, and what keeps the others from it.
+
+    Returns the exit code. `transition` raises what the act would; nothing is changed.
+    """
 
     def check(job: AnyJob) -> AnyJob:
         transition(job)
         return job
 
-    return check
+    tried = each(session, ids, check, show=False)
+    dry_run(session, len(tried.jobs), tried.jobs, done, as_json=as_json)
+    return tried.code
 
 
 def dry_run(

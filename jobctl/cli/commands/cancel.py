@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from functools import partial
 from typing import Annotated, Any
 
 import typer
@@ -37,11 +38,8 @@ def command(
                 render.json(here.records(jobs))
         return done.code
     if dry_run:
-        now = SystemClock().now()
-        check = targets.only_check(lambda job: transitions.cancel(job, now))
-        tried = targets.each(here, chosen, check, show=False)
-        targets.dry_run(here, len(tried.jobs), tried.jobs, "cancelled", as_json=json)
-        return tried.code
+        cancel = partial(transitions.cancel, now=SystemClock().now())
+        return targets.try_out(here, chosen, cancel, "cancelled", as_json=json)
     tried = targets.each(here, chosen, lambda job: here.queue.cancel(job.id), show=not json)
     jobs = _ended(here, [job.id for job in tried.jobs]) if wait else tried.jobs
     if json:

@@ -33,10 +33,7 @@ def command(
             render.json({"deleted": done.changed})
         return done.code
     if dry_run:
-        check = targets.only_check(transitions.delete)
-        tried = targets.each(here, chosen, check, show=False)
-        targets.dry_run(here, len(tried.jobs), tried.jobs, "deleted", as_json=json)
-        return tried.code
+        return targets.try_out(here, chosen, transitions.delete, "deleted", as_json=json)
     tried = targets.each(here, chosen, act, show=not json)
     if json:
         render.json({"deleted": len(tried.jobs)})

@@ -26,9 +26,7 @@ def command(
     if wanted := filters.given(chosen):
         return bulk.act(here, "retry", wanted, bulk.Asked(dry_run, yes, json)).code
     if dry_run:
-        tried = targets.each(here, chosen, targets.only_check(transitions.retry), show=False)
-        targets.dry_run(here, len(tried.jobs), tried.jobs, "retried", as_json=json)
-        return tried.code
+        return targets.try_out(here, chosen, transitions.retry, "retried", as_json=json)
     tried = targets.each(here, chosen, lambda job: here.queue.retry(job.id), show=not json)
     if json:
         render.json(here.records(tried.jobs))
