@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import re
 import shutil
-from collections import Counter
 from pathlib import Path
 
 import pytest
 
-from tests.crash.test_store_kill import BIG, SMALL, check, models, prepare, run
+from tests.crash.test_store_kill import BIG, SMALL, check, rehearse, run
 
 pytestmark = [
     pytest.mark.strace,
@@ -39,21 +37,8 @@ def test_an_error_of_each_system_call(
     monkeypatch: pytest.MonkeyPatch,
     full_size: bool,
 ) -> None:
-    before = tmp_path / "before"
-    prepare(before, size, monkeypatch)
-    expected = models(before, tmp_path / "model", scenario)
-    victim = tmp_path / "victim"
-    shutil.copytree(before, victim)
-    _, trace = run(victim, scenario, size)
-    calls = Counter(re.findall(r"^\d+ +(\w+)\(", trace, re.MULTILINE))
-    points = [
-        (call, n + 1, error)
-        for call, count in sorted(calls.items())
-        for n in range(count)
-        for error in ERRORS
-        if call not in NOT_HERE
-    ]
-    shutil.rmtree(victim)
+    before, victim, expected, calls = rehearse(tmp_path, scenario, size, monkeypatch)
+    points = [(call, n, error) for call, n in calls if call not in NOT_HERE for error in ERRORS]
     injected = 0
     for call, n, error in points[:: 1 if full_size else step]:
         shutil.copytree(before, victim)

@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections import Counter
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 
@@ -111,6 +112,35 @@ def run(path: Path, scenario: str, size: int, *strace: str) -> tuple[int, str]:
     return done.stdout.count("done"), log.read_text()
 
 
+class Rehearsal(NamedTuple):
+    """A store before a scenario, where it is played, and what it leaves when nothing fails.
+
+    `points` are the system calls, each with its number among those of its kind.
+    """
+
+    before: Path
+    victim: Path
+    expected: list[State]
+    points: list[tuple[str, int]]
+
+
+def rehearse(
+    tmp_path: Path, scenario: str, size: int, monkeypatch: pytest.MonkeyPatch
+) -> Rehearsal:
+    """Play a scenario once, undisturbed."""
+    before, victim = tmp_path / "before", tmp_path / "victim"
+    prepare(before, size, monkeypatch)
+    expected = models(before, tmp_path / "model", scenario)
+    shutil.copytree(before, victim)
+    done, trace = run(victim, scenario, size)
+    assert done == len(expected) - 1
+    calls = Counter(re.findall(r"^\d+ +(\w+)\(", trace, re.MULTILINE))
+    assert calls["fdatasync"] > 0
+    points = [(call, n + 1) for call, count in sorted(calls.items()) for n in range(count)]
+    shutil.rmtree(victim)
+    return Rehearsal(before, victim, expected, points)
+
+
 @pytest.mark.parametrize(("scenario", "size", "step"), CASES, ids=str)
 def test_a_kill_at_each_system_call(
     scenario: str,
@@ -120,17 +150,7 @@ def test_a_kill_at_each_system_call(
     monkeypatch: pytest.MonkeyPatch,
     full_size: bool,
 ) -> None:
-    before = tmp_path / "before"
-    prepare(before, size, monkeypatch)
-    expected = models(before, tmp_path / "model", scenario)
-    victim = tmp_path / "victim"
-    shutil.copytree(before, victim)
-    done, trace = run(victim, scenario, size)
-    assert done == len(expected) - 1
-    calls = Counter(re.findall(r"^\d+ +(\w+)\(", trace, re.MULTILINE))
-    assert calls["fdatasync"] > 0
-    points = [(call, n + 1) for call, count in sorted(calls.items()) for n in range(count)]
-    shutil.rmtree(victim)
+    before, victim, expected, points = rehearse(tmp_path, scenario, size, monkeypatch)
     killed = 0
     for call, n in points[:: 1 if full_size else step]:
         shutil.copytree(before, victim)
