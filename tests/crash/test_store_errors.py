@@ -7,44 +7,42 @@ from pathlib import Path
 
 import pytest
 
-from tests.crash.test_store_kill import BIG, SMALL, check, rehearse, run
+from tests.crash.stepping import check, copy, rehearse, run
 
 pytestmark = [
     pytest.mark.strace,
     pytest.mark.skipif(shutil.which("strace") is None, reason="strace is not installed"),
 ]
-#: The scenario, the size of a segment, and of how many points one is tried by default.
+#: The scenario, and of how many points one is tried by default.
 CASES = [
-    ("add", BIG, 9),
-    ("add_many", BIG, 9),
-    ("work", BIG, 17),
-    ("delete", BIG, 19),
-    ("change", 300, 61),
-    ("compact", SMALL, 59),
-    ("rebuild", SMALL, 23),
+    ("add", 9),
+    ("add_many", 9),
+    ("work", 17),
+    ("delete", 19),
+    ("change", 61),
+    ("compact", 59),
+    ("rebuild", 23),
 ]
 ERRORS = ("EIO", "ENOSPC", "EDQUOT")
 #: What is no trouble of the disk: a lock that fails so is tested elsewhere.
 NOT_HERE = ("flock", "fcntl")
 
 
-@pytest.mark.parametrize(("scenario", "size", "step"), CASES, ids=str)
+@pytest.mark.parametrize(("scenario", "step"), CASES, ids=str)
 def test_an_error_of_each_system_call(
     scenario: str,
-    size: int,
     step: int,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     full_size: bool,
 ) -> None:
-    before, victim, expected, calls = rehearse(tmp_path, scenario, size, monkeypatch)
+    before, victim, expected, calls = rehearse(tmp_path, scenario, monkeypatch)
     points = [(call, n, error) for call, n in calls if call not in NOT_HERE for error in ERRORS]
     injected = 0
     for call, n, error in points[:: 1 if full_size else step]:
-        shutil.copytree(before, victim)
-        done, trace = run(victim, scenario, size, f"-einject={call}:error={error}:when={n}")
+        copy(before, victim)
+        done, trace = run(victim, scenario, f"-einject={call}:error={error}:when={n}")
         injected += "INJECTED" in trace
         # Unlike after a kill: what was not acknowledged is not there.
         check(victim, expected[done : done + 1], f"{call} {n} {error}")
-        shutil.rmtree(victim)
     assert injected, "nothing failed"
