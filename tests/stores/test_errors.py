@@ -260,3 +260,19 @@ def test_an_add_is_kept_although_the_index_fails_afterwards(tmp_path: Path) -> N
     assert there(store, "a").status is Status.CANCELLED
     store.close()
     assert rebuilt(path)["stats"].cancelled == 1
+
+
+def test_an_add_is_kept_although_a_fold_that_follows_cannot_sync(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("jobctl.stores.directory.writer._UNFOLDED", 100)
+    path = tmp_path / "store"
+    store = DirectoryStore(path)
+    with failing("fdatasync", 3) as calls:  # the first two are of the segment and the add
+        put(store, make_job("a"))
+    with failing("fdatasync", 2):
+        put(store, make_job("b"))
+    assert ids(store.list()) == ["b", "a"]
+    assert len(calls) == 2, "what an append has made durable is synced once"
+    store.close()
+    assert ids(rebuilt(path)["jobs"]) == ["b", "a"]
