@@ -87,12 +87,16 @@ def work(store: DirectoryStore) -> Iterator[None]:
 
 def settle(store: DirectoryStore) -> Iterator[None]:
     """One job completes, one is tried again, one is dead."""
-    end(store, there(store, "old0"))
-    yield
-    end(store, there(store, "old1"), Outcome.ERROR)
-    yield
-    end(store, there(store, "old2"), Outcome.ERROR, options=Options(max_retries=0))
-    yield
+    for job_id, outcome, retries in (
+        ("old0", Outcome.COMPLETED, 3),
+        ("old1", Outcome.ERROR, 3),
+        ("old2", Outcome.ERROR, 0),
+    ):
+        job = there(store, job_id)
+        ended = finish(job, Ending(outcome, NOON), Options(max_retries=retries))
+        with store.transaction() as tx:
+            assert tx.settle([ended]) == []
+        yield
 
 
 def _each(verb: Verb, *ids: str) -> Steps:
@@ -204,11 +208,11 @@ def busy(path: Path) -> None:
 
 
 def outdated(path: Path) -> None:
-    """The index is one of an older version, with other tables."""
+    """The index is one of an older version, which had another table and counted otherwise."""
     busy(path)
     index = sqlite3.connect(path / "index.sqlite")
     index.executescript(
-        "UPDATE meta SET version = 3; DROP TABLE tags; ALTER TABLE jobs DROP COLUMN labels;"
+        "UPDATE meta SET version = 3; UPDATE counters SET n = n + 1; CREATE TABLE old(id TEXT);"
     )
     index.close()
 
@@ -257,17 +261,35 @@ SCENARIOS: dict[str, Scenario] = {
 }
 
 
-def main(path: str, scenario: str, mutant: str = "") -> None:
-    chosen = SCENARIOS[scenario]
-    for name, value in chosen.settings.items():
+#: Command lines for a store as before the retries, by name: what the terminal is tried with.
+BEFORE_COMMANDS = "retry"
+COMMANDS: dict[str, list[str]] = {
+    "jobctl add": ["add", "--id", "mine", "work", "n=1"],
+    "jobctl list": ["list"],
+    "jobctl show": ["show", "old1"],
+    "jobctl stats": ["stats"],
+    "jobctl retry": ["retry", "old1"],
+    "jobctl cancel": ["cancel", "old5"],
+    "jobctl delete": ["delete", "old2"],
+    "jobctl cleanup": ["cleanup", "--before", "2030-01-01T00:00:00Z", "--yes"],
+}
+
+
+def settle_in(scenario: str) -> None:
+    """Set in this process what is set in a scenario's."""
+    for name, value in SCENARIOS[scenario].settings.items():
         module, _, variable = name.rpartition(".")
         setattr(sys.modules[module], variable, value)
+
+
+def main(path: str, scenario: str, mutant: str = "") -> None:
+    settle_in(scenario)
     if mutant:
         from tests.crash.stepping import all_mutants
 
         all_mutants()[mutant]()
     store = DirectoryStore(Path(path))
-    for _ in chosen.steps(store):
+    for _ in SCENARIOS[scenario].steps(store):
         os.write(1, b"done\n")
     os._exit(0)
 
