@@ -25,7 +25,7 @@ ROOT = "/api/admin/jobs"
     sync_to_thread=True,
     opt=doc(
         "Jobs, the newest first. A page may have less than `limit` and still a `next`: what a "
-        "filter asks of data or errors is looked for in a thousand jobs at a time.",
+        "filter asks of data or errors is looked for in some hundred jobs at a time.",
         records.Jobs,
         query=records.Page,
     ),

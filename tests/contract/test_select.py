@@ -222,7 +222,7 @@ def test_bounded_pages_come_to_all_jobs_in_the_end(
     wanted = Filter.parse(text)
     right = by_hand(store, wanted, newest=newest)
     for step, window in ((3, 7), (7, 3), (1000, 64), (2, 1000)):
-        monkeypatch.setattr("jobctl.stores.directory.choosing.STEP", step)
+        monkeypatch.setattr("jobctl.stores.directory.choosing.FEW", step)
         monkeypatch.setattr("jobctl.stores.directory.choosing.WINDOW", window)
         found: list[AnyJob] = []
         page = store.select(wanted, NOW, newest=newest, limit=5, bounded=True)

@@ -100,7 +100,7 @@ def test_tabs_filter_and_pages(tab: Tab) -> None:
 def test_a_filter_that_few_jobs_match_looks_on_until_it_is_stopped(
     tab: Tab, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("jobctl.stores.directory.choosing.STEP", 10)
+    monkeypatch.setattr("jobctl.stores.directory.choosing.FEW", 10)
     put(tab.site.store, *(make_job(f"j{n:03}", data={"rare": n % 30 == 0}) for n in range(100)))
     held: list[Route] = []
 

@@ -178,7 +178,7 @@ def test_the_cursor_leads_through_all(site: Site) -> None:
 def test_a_page_looks_at_some_jobs_only_and_says_where_to_look_on(
     site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("jobctl.stores.directory.choosing.STEP", 4)
+    monkeypatch.setattr("jobctl.stores.directory.choosing.FEW", 4)
     put(site.store, *(make_job(f"j{n:02}", data={"n": n % 6}) for n in range(20)))
     seen: list[list[str]] = []
     query = {"filter": "data.n:0"}

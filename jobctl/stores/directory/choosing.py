@@ -17,7 +17,9 @@ if TYPE_CHECKING:
 
 #: Records that are read at a time; in between others may use the reader.
 STEP = 1000
-#: Rows of the index that a bounded step goes through at most.
+#: Records that a bounded step reads, and rows of the index that it goes through, at most.
+#: Either takes about 10 ms.
+FEW = 500
 WINDOW = 20_000
 
 
@@ -41,6 +43,7 @@ class Walk:
         self._passes = wanted.predicate(now)
         self._newest = newest
         self._window = WINDOW if bounded else None
+        self._stride = FEW if bounded else STEP
         #: The seq behind which the next step begins.
         self.after = after
         self._offset = offset
@@ -50,18 +53,18 @@ class Walk:
     def step(self, limit: int) -> list[AnyJob]:
         """Return the next jobs: up to `limit`, or as many as there are among STEP records.
 
-        If the way is bounded they are also those of WINDOW rows at most. One whose record
-        cannot be read is left out.
+        If the way is bounded that is FEW records, and WINDOW rows. One whose record cannot
+        be read is left out.
         """
         rows: Sequence[Row] = ()
         edge: int | None = None
-        many, exact = STEP, False
+        many, exact = self._stride, False
 
         def look(index: Index) -> Sequence[Row]:
             nonlocal rows, edge, many, exact
             plan = index.plan(self._wanted, self._now)
             exact = plan.exact
-            many = min(STEP, limit) if exact else STEP
+            many = min(STEP, limit) if exact else self._stride
             skip = self._offset if exact else 0
             if self._window is not None:
                 edge = index.edge(

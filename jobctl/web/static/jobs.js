@@ -203,7 +203,7 @@ export function jobList(go) {
     return api.json(`/jobs?${new URLSearchParams(Object.entries(asked).filter(([, value]) => value))}`);
   }
 
-  /** Look on until the page is full: the server looks at a thousand jobs at a time. */
+  /** Look on until the page is full: the server looks at some hundred jobs at a time. */
   async function lookOn() {
     const mine = (looking = {});
     draw();
