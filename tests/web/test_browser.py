@@ -11,11 +11,12 @@ import pytest
 from playwright.sync_api import Page, Route, expect
 
 from jobctl.core.job import Status
+from jobctl.services.figures import Tally
 from jobctl.services.telling import Rules, State, Told, write_told
 from tests.helpers import claim, eventually, make_job, put, there
 from tests.web.browser import Tab, completed, died, write_log
 from tests.web.conftest import TOKEN, Site
-from tests.web.crew import attended, reached, works
+from tests.web.crew import attended, counted, reached, works
 
 pytestmark = pytest.mark.browser
 
@@ -331,10 +332,37 @@ def test_the_overview(tab: Tab) -> None:
     expect(page.get_by_role("link", name="1 pending")).to_be_visible()
     expect(page.get_by_role("row").filter(has_text="runs")).to_contain_text("report")
     expect(page.get_by_text("Due for longest")).to_be_visible()
-    tab.site.backend.queue.pause("report")
-    expect(page.get_by_text("Jobs named report are paused")).to_be_visible()
     page.get_by_role("button", name="Week").click()
     expect(page.get_by_text("Nothing has run in the last week.")).to_be_visible()
+    tab.quiet()
+
+
+def test_pausing_and_resuming(tab: Tab) -> None:
+    counted(tab.site, "report", Tally(completed=3), minutes=5)
+    page = tab.open("/admin")
+
+    def paused() -> list[str | None]:
+        return [one.name for one in tab.site.backend.queue.paused()]
+
+    page.get_by_role("button", name="Pause report").click()
+    dialog = page.get_by_role("dialog")
+    expect(dialog).to_contain_text("Those that run go on to their end")
+    dialog.get_by_role("button", name="Leave it").click()
+    assert paused() == []
+    page.get_by_role("button", name="Pause report").click()
+    dialog.get_by_role("button", name="Pause", exact=True).click()
+    expect(page.get_by_text("Jobs named report have been paused")).to_be_visible()
+    assert paused() == ["report"]
+    page.get_by_role("button", name="Pause all").click()
+    dialog.get_by_role("button", name="Pause", exact=True).click()
+    expect(page.get_by_text("All jobs have been paused")).to_be_visible()
+    expect(page.get_by_role("button", name="Pause all")).to_be_hidden()
+    page.get_by_role("row").get_by_role("button", name="Resume report").click()
+    expect(page.get_by_text("Jobs named report have been paused")).to_be_hidden()
+    assert paused() == [None]
+    page.get_by_role("button", name="Resume all").click()
+    expect(page.get_by_text("All jobs have been paused")).to_be_hidden()
+    assert paused() == []
     tab.quiet()
 
 

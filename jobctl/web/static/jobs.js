@@ -1,6 +1,6 @@
 // All jobs: by status, name and filter, page by page, and what can be done to several.
 import * as api from "/static/api.js";
-import { ask, clean, fill, h, say } from "/static/dom.js";
+import { ask, clean, fill, h, refill, say } from "/static/dom.js";
 import { badge, jobs as countOf, number, remark, when } from "/static/format.js";
 
 const STATUSES = ["pending", "running", "completed", "failed", "cancelled"];
@@ -165,9 +165,7 @@ export function jobList(go) {
   }
 
   function draw() {
-    const focused = rows.contains(document.activeElement) && focusKey(document.activeElement);
-    fill(rows, shown.map(row));
-    if (focused) rows.querySelector(focused)?.focus();
+    refill(rows, shown.map(row));
     every.checked = shown.length > 0 && shown.every((job) => selected.has(job.id));
     table.hidden = !shown.length;
     newer.disabled = !before.length && !wanted.cursor;
@@ -262,12 +260,6 @@ export function jobList(go) {
       draw();
     },
   };
-}
-
-function focusKey(focused) {
-  const link = focused.getAttribute("href");
-  const label = focused.getAttribute("aria-label");
-  return link ? `a[href="${CSS.escape(link)}"]` : label && `[aria-label="${CSS.escape(label)}"]`;
 }
 
 /** Ask which finished jobs shall go, say how many that are, and delete them. */
