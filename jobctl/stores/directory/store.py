@@ -146,12 +146,16 @@ class DirectoryStore:
         limit: int = 50,
         offset: int = 0,
         after: int | None = None,
+        bounded: bool = False,
     ) -> Page:
         """Return jobs that pass a filter, the newest or the oldest first."""
         from jobctl.stores.directory.choosing import Walk, select
 
-        walk = Walk(self._reader, wanted, now, newest=newest, after=after, offset=offset)
-        return select(walk, limit)
+        reader = self._reader
+        walk = Walk(
+            reader, wanted, now, newest=newest, after=after, offset=offset, bounded=bounded
+        )
+        return select(walk, limit, bounded=bounded)
 
     def tally(self, wanted: Filter, now: datetime) -> Stats:
         """Return how many of the jobs that pass a filter have each status."""
