@@ -213,12 +213,17 @@ def at_each(
     return tally
 
 
-def conclude(fault: str, operation: str, tally: Tally, of: int, ground: Path) -> None:
-    """Write down what came of it on the file system of `ground`, fail if anything is wrong."""
+def conclude(
+    fault: str, operation: str, tally: Tally, of: int, ground: Path, *, kind: str = ""
+) -> None:
+    """Write down what came of it, and fail if anything is wrong.
+
+    `kind` is the kind of file system, by default that of `ground`.
+    """
     record(
         fault,
         operation,
-        where=_file_system(ground),
+        where=kind or _file_system(ground),
         points=tally.points,
         of=of,
         acknowledged=tally.acknowledged,

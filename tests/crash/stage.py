@@ -27,7 +27,7 @@ from jobctl.errors import StoreError
 from jobctl.stores.directory import journal
 from jobctl.stores.directory.store import DirectoryStore
 from tests.crash.stepping import State, all_mutants, check, state
-from tests.crash.store_steps import SCENARIOS, settle_in
+from tests.crash.store_steps import chosen, settle_in
 from tests.helpers import make_job, put
 
 
@@ -111,7 +111,7 @@ def act(play: Play, say: Say) -> None:
     done = 0
     try:
         store = DirectoryStore(Path(play.path))
-        for _ in SCENARIOS[play.scenario].steps(store):
+        for _ in chosen(play.scenario).steps(store):
             done += 1
             say({"acknowledged": done})
     except Exception as err:

@@ -10,6 +10,7 @@ import os
 import sqlite3
 import sys
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -18,6 +19,7 @@ from jobctl.core.filters import Filter
 from jobctl.core.job import Ending, Options, Outcome, finish
 from jobctl.core.schedule import Schedule
 from jobctl.core.store import AnyJob
+from jobctl.errors import StoreFull
 from jobctl.services import pausing
 from jobctl.services.adding import Wanted, put
 from jobctl.services.beside import Beside
@@ -164,6 +166,14 @@ def use(store: DirectoryStore) -> Iterator[None]:
     yield
 
 
+def glut(store: DirectoryStore) -> Iterator[None]:
+    """Jobs are added until there is no more room, which comes soon."""
+    with suppress(StoreFull):
+        for n in range(1000):
+            put_jobs(store, _job(f"glut{n}"))
+            yield
+
+
 # -- what the store has been through before ------------------------------------------------
 
 
@@ -261,6 +271,9 @@ SCENARIOS: dict[str, Scenario] = {
 }
 
 
+#: What is played on a full disk only.
+GLUT = "glut"
+
 #: Command lines for a store as before the retries, by name: what the terminal is tried with.
 BEFORE_COMMANDS = "retry"
 COMMANDS: dict[str, list[str]] = {
@@ -275,9 +288,14 @@ COMMANDS: dict[str, list[str]] = {
 }
 
 
+def chosen(name: str) -> Scenario:
+    """Return a scenario."""
+    return Scenario(glut, running) if name == GLUT else SCENARIOS[name]
+
+
 def settle_in(scenario: str) -> None:
     """Set in this process what is set in a scenario's."""
-    for name, value in SCENARIOS[scenario].settings.items():
+    for name, value in chosen(scenario).settings.items():
         module, _, variable = name.rpartition(".")
         setattr(sys.modules[module], variable, value)
 
@@ -289,7 +307,7 @@ def main(path: str, scenario: str, mutant: str = "") -> None:
 
         all_mutants()[mutant]()
     store = DirectoryStore(Path(path))
-    for _ in SCENARIOS[scenario].steps(store):
+    for _ in chosen(scenario).steps(store):
         os.write(1, b"done\n")
     os._exit(0)
 
