@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from tests.crash.playing import Point, Rehearsal, Tally
@@ -47,7 +47,7 @@ class Failing(NamedTuple):
         return f"{self.point} {self.error}"
 
 
-def errors(points: list[Point]) -> Iterator[Failing]:
+def errors(points: Iterable[Point]) -> Iterator[Failing]:
     """Yield all that the system may say at these calls."""
     for point in points:
         for error in ERRORS.get(point.call, ()):
@@ -80,6 +80,12 @@ def parts(points: list[Point]) -> list[Short]:
         for p in _writes(points)
         for n in (1, p.returned // 2, p.returned - 1)
     ]
+
+
+def sizes(rehearsal: Rehearsal) -> range:
+    """Return what the first segment may grow to: from not at all to all that is written."""
+    there = (rehearsal.before / "journal" / "00000001.jsonl").stat().st_size
+    return range(there, there + rehearsal.written + 1)
 
 
 def kill(rehearsal: Rehearsal, point: Point, tally: Tally) -> None:
@@ -126,7 +132,7 @@ def commanded(rehearsal: Rehearsal, fault: Failing, tally: Tally) -> None:
     said = played.err.splitlines()
     if played.code not in (0, 5) or len(said) > 2 or "Traceback" in played.err:
         tally.wrong.append(f"{fault}: exit code {played.code}: {played.err}")
-    if played.code == 5 and not (said and said[0].startswith("jobctl: ")):
+    if played.code == 5 and not any(line.startswith("jobctl: ") for line in said):
         tally.wrong.append(f"{fault}: it does not say what is wrong: {played.err}")
     _look(rehearsal, played, str(fault), tally)
 

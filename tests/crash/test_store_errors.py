@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.crash.faults import break_off, commanded, errors, fail, limit, parts, short
+from tests.crash.faults import break_off, commanded, errors, fail, limit, parts, short, sizes
 from tests.crash.playing import Player, Rehearsal, at_each, conclude, some
 from tests.crash.store_steps import COMMANDS, SCENARIOS
 
@@ -47,7 +47,7 @@ def test_a_write_that_writes_a_part_only(
     conclude("short", scenario, went_on, 2 * len(points), ground)
 
 
-@pytest.mark.parametrize("scenario", ["add", "settle", "notes"])
+@pytest.mark.parametrize("scenario", ["add", "settle"])
 def test_a_limit_on_the_size_of_files(
     scenario: str,
     player: Player,
@@ -56,8 +56,7 @@ def test_a_limit_on_the_size_of_files(
     full_size: bool,
 ) -> None:
     rehearsal = Rehearsal(player, ground, scenario, monkeypatch)
-    there = (rehearsal.before / "journal" / "00000001.jsonl").stat().st_size
-    points = range(there, there + rehearsal.written + 1)
+    points = sizes(rehearsal)
     chosen = some(points, 1 if full_size else 499)
     conclude("limit", scenario, at_each(rehearsal, chosen, limit), len(points), ground)
 
