@@ -62,7 +62,7 @@ PROMISE := tests/crash --ignore tests/crash/test_soak.py tests/contract/test_mod
 
 crash-test: $(VENV)/.dev  ## the durability promise at full size; writes docs/durability.md's table
 	@$(BIN)/python -m tests.crash.durability begin
-	JOBCTL_FULL=1 $(BIN)/pytest -n $(JOBS) $(PYTEST_ARGS) $(PROMISE); code=$$?; \
+	JOBCTL_FULL=1 $(BIN)/pytest -n $(JOBS) --timeout 3000 $(PYTEST_ARGS) $(PROMISE); code=$$?; \
 	$(BIN)/python -m tests.crash.durability && exit $$code
 
 rows: $(VENV)/.dev  ## what handlers may do to their workers, as a table with measured times
