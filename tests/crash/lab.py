@@ -10,50 +10,23 @@ import hashlib
 import importlib
 import os
 import pkgutil
+import re
 import shutil
 import sys
 import traceback
 from collections.abc import Callable, Generator, Iterable, Iterator
-from contextlib import suppress
 from pathlib import Path
-from typing import NamedTuple
 
 import msgspec
 
 import jobctl.stores.directory
-from jobctl.errors import StoreUnwritable
-from jobctl.stores.directory.store import DirectoryStore
-from tests.crash.plays import PLAYS
-from tests.crash.powercut import DROP, FLUSH, Disk
-from tests.crash.stepping import State, all_mutants, state
-from tests.crash.tracer import Call, Tracee
-from tests.helpers import make_job, put
+from tests.crash.faults import FAULTS, Fault
+from tests.crash.powercut import Disk
+from tests.crash.repertoire import PLAYS
+from tests.crash.stepping import State, all_mutants
+from tests.crash.tracer import PAGE, Call, Tracee
 
-
-class Fault(NamedTuple):
-    """What happens at a call.
-
-    `late` lets the kernel write back all that it has, `half` lets the call be made by half.
-    """
-
-    what: str
-    mode: int = DROP
-    late: bool = False
-    half: bool = False
-
-
-#: What can happen, by name.
-FAULTS = {
-    "drop": Fault("power cut, log dropped"),
-    "flush": Fault("power cut, log flushed", FLUSH),
-    "late": Fault("power cut, all written back", late=True),
-    "torn": Fault("power cut, write half done", late=True, half=True),
-    # The disk fails while somebody waits for it, and the power is cut later.
-    "error": Fault("EIO of the disk, then power cut"),
-}
 _SYNCS = ("fsync", "fdatasync")
-#: Bytes of a page of the index.
-_PAGE = 4096
 
 
 class Order(msgspec.Struct, frozen=True):
@@ -127,13 +100,13 @@ class Lab:
         at, self._of = 1, sys.maxsize
         while at <= self._of:
             tracee = self.begin()
-            calls = (one for one in tracee.calls() if not fault.half or one.can_be_halved)
+            calls = (one for one in tracee.calls() if fault.fits(tracee, one))
             call, count = _go_to(at, calls)
             if call is None:
                 assert tracee.code == 0, "it failed by itself"
                 self._of = count + 1
-            elif fault.half:
-                tracee.make_half(call)
+            else:
+                fault.strike(tracee, call)
             yield f"{at}, {call or 'the end'}", self.cut(tracee, fault)
             at += self.order.step
 
@@ -208,32 +181,14 @@ class Lab:
         return None
 
     def look_read_only(self) -> Seen:
-        """Look at the store on a disk that cannot be written."""
+        """Look at what is there on a disk that cannot be written."""
         self._mutate()
-        with suppress(StoreUnwritable):  # a store that was not made yet
-            return Seen(read_only=state(DirectoryStore(self.disk.mount / "store")))
-        return Seen()
+        return Seen(read_only=self.play.look_read_only(self.disk.mount))
 
     def look(self) -> Seen:
-        """Look at the store, again, without its index, and after more was added."""
+        """Look at what is there, and at whether it goes on."""
         self._mutate()
-        path = self.disk.mount / "store"
-        store = DirectoryStore(path)
-        found = state(store)
-        version = store.version()
-        store.close()
-        again = DirectoryStore(path)
-        assert state(again) == found, "opened again it is another"
-        assert again.version() == version, "opening it again has written"
-        again.close()
-        for suffix in ("", "-wal", "-shm"):
-            Path(f"{path}/index.sqlite{suffix}").unlink(missing_ok=True)
-        store = DirectoryStore(path)
-        assert state(store) == found, "an index made anew says something else"
-        _go_on(store, found, "after looks")
-        # Who adds before anybody has looked.
-        _go_on(DirectoryStore(self.scratch / "store"), found, "at once")
-        return Seen(found)
+        return Seen(self.play.look(self.disk.mount, self.scratch))
 
 
 def _go_to(nth: int, calls: Iterable[Call]) -> tuple[Call | None, int]:
@@ -246,26 +201,18 @@ def _go_to(nth: int, calls: Iterable[Call]) -> tuple[Call | None, int]:
     return None, count
 
 
-def _go_on(store: DirectoryStore, found: State, when: str) -> None:
-    # As long as the lines of the scenarios: one may take the very place of one that is lost.
-    put(store, make_job("next", data={"fill": "x" * 40}))
-    left = state(store)
-    assert left == {**found, "next": ("pending", 1)}, f"an add {when} leaves {left}"
-    store.close()
-
-
 def _digest(folder: Path) -> bytes:
     """Return what tells two disks apart.
 
-    Who held a lock last is none of it, nor are the random numbers at the beginning of a
-    write-ahead log that holds not a single page.
+    Who held a lock last is none of it, nor is the process in the name of a draft, nor are
+    the random numbers at the beginning of a write-ahead log that holds not a single page.
     """
     found = hashlib.sha256()
     for path in sorted(folder.rglob("*")):
-        found.update(b"\0%b\0" % os.fsencode(path))
+        found.update(b"\0%b\0" % re.sub(rb"restoring-\d+", b"", os.fsencode(path)))
         if path.is_file() and path.parent.name != "locks":
             text = path.read_bytes()
-            if path.name.endswith("-wal") and len(text) < _PAGE:
+            if path.name.endswith("-wal") and len(text) < PAGE:
                 text = b"%d" % len(text)
             found.update(hashlib.sha256(text).digest())
     return found.digest()

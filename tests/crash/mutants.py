@@ -6,11 +6,13 @@ All of them say so, loudly, when what they take out is no longer there.
 
 from __future__ import annotations
 
+import inspect
 import os
 from collections.abc import Callable, Iterator
+from types import ModuleType
 from typing import Any
 
-from jobctl.stores.directory import compact, fold
+from jobctl.stores.directory import backup, compact, fold, layout, restore
 from jobctl.stores.directory.draft import Draft
 from jobctl.stores.directory.fold import Found
 from jobctl.stores.directory.journal import Journal
@@ -131,6 +133,35 @@ def fdatasync_again() -> None:
     _replace(Journal, "sync", lambda real: sync)
 
 
+def _no_fsync(module: ModuleType) -> None:
+    """Let a module wait for the disk no more."""
+
+    class Os:
+        def fsync(self, fd: int) -> None:
+            pass
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(os, name)
+
+    assert "os.fsync(" in inspect.getsource(module), f"{module} has no fsync: mend the mutant"
+    _replace(module, "os", lambda real: Os())
+
+
+def header_not_synced() -> None:
+    """A new store's store.json may be empty when an add to it is acknowledged."""
+    _no_fsync(layout)
+
+
+def backup_not_synced() -> None:
+    """A backup gets its name before it is on the disk."""
+    _no_fsync(backup)
+
+
+def restore_not_synced() -> None:
+    """A restored store takes the place of the old one before it is on the disk."""
+    _no_fsync(restore)
+
+
 #: By name.
 MUTANTS: dict[str, Callable[[], None]] = {
     mutant.__name__: mutant
@@ -143,5 +174,8 @@ MUTANTS: dict[str, Callable[[], None]] = {
         torn_tail_kept,
         half_transaction,
         fdatasync_again,
+        header_not_synced,
+        backup_not_synced,
+        restore_not_synced,
     )
 }

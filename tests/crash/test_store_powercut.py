@@ -12,9 +12,10 @@ import msgspec
 import pytest
 
 from tests.crash import powercut, tracer
-from tests.crash.lab import FAULTS, Order, Tried
+from tests.crash.faults import FAULTS
+from tests.crash.lab import Order, Tried
 from tests.crash.mutants import MUTANTS
-from tests.crash.plays import PLAYS
+from tests.crash.repertoire import PLAYS
 from tests.crash.results import record
 from tests.helpers import eventually
 
@@ -35,6 +36,9 @@ CAUGHT = {
     "torn_tail_kept": ("after a torn write", "drop"),
     "half_transaction": ("add_many", "torn"),
     "fdatasync_again": ("add", "error"),
+    "header_not_synced": ("create", "drop"),
+    "backup_not_synced": ("backup", "drop"),
+    "restore_not_synced": ("restore", "drop"),
 }
 MUTANTS_BY_DEFAULT = [("no_fdatasync", "ext4"), ("fdatasync_again", "xfs")]
 
@@ -80,7 +84,7 @@ def test_a_power_cut_at_each_system_call(
     if not full_size and play not in SLICE:
         pytest.skip("played at full size only: make crash-test")
     step = 1 if full_size else SLICE[play]
-    see(Order(str(tmp_path), kind, play, ["drop", "flush", "torn"], step))
+    see(Order(str(tmp_path), kind, play, ["drop", "flush", "torn", "pages"], step))
 
 
 @pytest.mark.parametrize("kind", powercut.KINDS)

@@ -42,7 +42,9 @@ _TRACEME, _CONT, _SYSCALL, _SETOPTIONS, _GET_SYSCALL_INFO = 0, 7, 24, 0x4200, 0x
 _TRACESECCOMP, _EXITKILL = 1 << 7, 1 << 20
 _EVENT_SECCOMP = signal.SIGTRAP | 7 << 8
 _SET_SECCOMP, _FILTER = 22, 2
-_PATH_LENGTH = 4096
+_WRITES = ("write", "pwrite64")
+_WRITE_AND_WAIT = 7
+PAGE = 4096
 
 _libc = ctypes.CDLL(None, use_errno=True)
 _libc.ptrace.argtypes = (ctypes.c_long, ctypes.c_int, ctypes.c_void_p, ctypes.c_void_p)
@@ -64,11 +66,6 @@ class Call(NamedTuple):
 
     def __str__(self) -> str:
         return f"{self.name} {self.path}"
-
-    @property
-    def can_be_halved(self) -> bool:
-        """Whether it writes more than one byte."""
-        return self.name in ("write", "pwrite64") and self.arguments[2] > 1
 
 
 #: What a process does, with a function for what it tells.
@@ -108,14 +105,42 @@ class Tracee:
             if call is not None:
                 yield call
 
+    def can_halve(self, call: Call) -> bool:
+        """Return whether a call writes more than one byte."""
+        return call.name in _WRITES and call.arguments[2] > 1
+
     def make_half(self, call: Call) -> None:
         """Let the write that it stands before write half of its bytes, and no more."""
+        start, end = self._extent(call)
+        # Beyond the limit nothing is written (setrlimit(2)): Python ignores the signal.
+        resource.prlimit(self.pid, resource.RLIMIT_FSIZE, (start + (end - start) // 2, -1))
+        self.make(call)
+
+    def crosses_page(self, call: Call) -> bool:
+        """Return whether a call writes to more than one page of a file."""
+        if call.name not in _WRITES or not call.arguments[2]:
+            return False
+        start, end = self._extent(call)
+        return start // PAGE < (end - 1) // PAGE
+
+    def make_last_page(self, call: Call) -> None:
+        """Let it make its write, of which only the last page comes to the disk."""
+        _, end = self._extent(call)
+        self.make(call)
+        fd = os.open(f"/proc/{self.pid}/fd/{call.arguments[0]}", os.O_WRONLY)
+        try:
+            page = ctypes.c_long((end - 1) // PAGE * PAGE)
+            if _libc.sync_file_range(fd, page, ctypes.c_long(PAGE), _WRITE_AND_WAIT):
+                raise OSError(ctypes.get_errno(), "sync_file_range")
+        finally:
+            os.close(fd)
+
+    def _extent(self, call: Call) -> tuple[int, int]:
+        """Return where a write begins and ends in its file."""
         fd, _, size, at, *_ = call.arguments
         if call.name == "write":
             at = os.stat(f"/proc/{self.pid}/fd/{fd}").st_size  # all are appended
-        # Beyond the limit nothing is written (setrlimit(2)): Python ignores the signal.
-        resource.prlimit(self.pid, resource.RLIMIT_FSIZE, (at + size // 2, -1))
-        self.make(call)
+        return at, at + size
 
     def make(self, call: Call) -> None:
         """Let it make the call that it stands before, and no more."""
@@ -150,10 +175,10 @@ class Tracee:
         if not address:
             return ""
         with open(f"/proc/{self.pid}/mem", "rb", buffering=0) as memory:
-            page = _PATH_LENGTH - address % _PATH_LENGTH
+            page = PAGE - address % PAGE
             text = os.pread(memory.fileno(), page, address)
             if b"\0" not in text:
-                text += os.pread(memory.fileno(), _PATH_LENGTH, address + page)
+                text += os.pread(memory.fileno(), PAGE, address + page)
         return os.fsdecode(text.partition(b"\0")[0])
 
 
