@@ -111,7 +111,6 @@ class Index(JobTable):
 
     def begin(self) -> None:
         """Start to write."""
-        self.seen.clear()
         self.execute("BEGIN IMMEDIATE")
 
     def commit(self) -> None:
