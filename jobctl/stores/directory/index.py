@@ -50,6 +50,8 @@ def _present(path: Path) -> int:
                 os.close(os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600))
             except OSError as err:
                 raise store_error(err, path) from err
+        except OSError as err:
+            raise store_error(err, path) from err
 
 
 class Index(JobTable):
@@ -85,6 +87,8 @@ class Index(JobTable):
             return self._path is not None and self._path.stat().st_ino != self._inode
         except FileNotFoundError:
             return True
+        except OSError as err:
+            raise store_error(err, self._path) from err
 
     def position(self) -> Position | None:
         """Return how far the index has come; None if it is not one of this store."""

@@ -15,6 +15,7 @@ from jobctl.stores.directory.layout import (
     FORMAT,
     FULL,
     Layout,
+    is_there,
     open_file,
     store_error,
     sync_folder,
@@ -84,7 +85,10 @@ class Journal(Segments):
         for text in texts:
             places.append(Place(self._tail, offset, len(text)))
             offset += len(text)
-        self._whole = _stamp(os.fstat(self._fd))
+        try:
+            self._whole = _stamp(os.fstat(self._fd))
+        except OSError:
+            self._whole = None  # it is durable, whatever may be known of it
         return places
 
     def sync(self, good: int) -> None:
@@ -129,7 +133,7 @@ class Journal(Segments):
             self.close()
         if not number:
             number = max(self.segments(), default=0)
-        while os.path.exists(self._layout.segment(number + 1)):
+        while is_there(self._layout.segment(number + 1)):
             number += 1
         self._refuse_broken(number)
         if not number:
@@ -160,7 +164,7 @@ class Journal(Segments):
 
     def _refuse_broken(self, number: int) -> None:
         path = self._layout.segment(number)
-        if os.path.exists(f"{path}.broken"):
+        if is_there(f"{path}.broken"):
             raise StoreUnwritable(
                 f"{path}: an earlier write could not be made durable, so nothing more is "
                 "written: check the disk, then run jobctl doctor"

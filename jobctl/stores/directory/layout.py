@@ -154,8 +154,13 @@ def create_header(layout: Layout, store_id: str) -> Header:
     draft = f"{layout.header}.{os.getpid()}-{header.id}"
     fd = open_file(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
     try:
-        os.write(fd, msgspec.json.encode(header) + b"\n")
+        text = msgspec.json.encode(header) + b"\n"
+        if os.write(fd, text) < len(text):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         os.fsync(fd)
+    except OSError:
+        os.unlink(draft)
+        raise
     finally:
         os.close(fd)
     try:
@@ -206,6 +211,15 @@ def open_file(path: str | Path, flags: int) -> int:
         os.close(fd)
         raise StoreCorrupt(f"{path} is not a regular file: move it away")
     return fd
+
+
+def is_there(path: str) -> bool:
+    """Return whether there is something at `path`. Raises OSError if that cannot be told."""
+    try:
+        os.stat(path)
+    except FileNotFoundError:
+        return False
+    return True
 
 
 def read_file(path: str | Path, limit: int = 1 << 20) -> bytes:

@@ -45,7 +45,12 @@ class WriteLock:
             fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             self._wait()
-        self._sign()
+        except OSError as err:
+            raise store_error(err, self._path) from err
+        try:
+            self._sign()
+        except OSError as err:
+            raise store_error(err, self._path) from err
 
     def release(self) -> None:
         """Let the next one write; nothing happens if the lock is not held."""

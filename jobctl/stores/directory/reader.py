@@ -6,6 +6,7 @@ takes to bring it up to date; who cannot do that scans the journal.
 
 from __future__ import annotations
 
+import os
 import sqlite3
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -200,7 +201,7 @@ class Reader:
             self._drop()
             self._journal.forget_all()  # a restore replaces the segments as well
         if self._index is None:
-            if not self._store.layout.index.exists():
+            if not os.path.exists(self._store.layout.index):
                 return None
             self._index = Index(self._store.layout.index, self._store.store_id)
         self._index.look()

@@ -258,7 +258,10 @@ class DirectoryStore:
         """Open the daemon's FIFO; return whether anybody listens."""
         # A daemon touches the store's folder after it has begun to listen, and looks for jobs
         # after that: while the folder is as it was when nobody listened, nobody does.
-        seen = os.stat(self._root).st_mtime_ns
+        try:
+            seen = os.stat(self._root).st_mtime_ns
+        except OSError:
+            return False  # it is a hint: what was added is durable already
         if seen == self._nobody_at:
             return False
         try:

@@ -135,12 +135,17 @@ class IndexWriter:
             self.distrust(err, locked=True)
 
     def step_if_far_behind(self, tail: int, size: int) -> None:
-        """Fold in a step after an add, when much has come since somebody did."""
+        """Fold in a step after an add, when much has come since somebody did.
+
+        The add has made durable what stands before it, so nothing is left to be synced; and
+        whatever goes wrong here is no failure of it.
+        """
         segment, offset = self._store.lock.folded
         behind = (tail - max(segment, 1)) * SEGMENT_SIZE + size - offset
         if behind > _UNFOLDED:
             try:
                 self.step()
+                self._unsynced = False
                 self.finish(size)
             except sqlite3.Error as err:
                 self.distrust(err, locked=True)
