@@ -12,7 +12,8 @@ import os
 import sqlite3
 from pathlib import Path
 
-from jobctl.stores.directory.layout import store_error
+from jobctl.errors import StoreError
+from jobctl.stores.directory.layout import read_file, store_error
 from jobctl.stores.directory.rows import Position
 from jobctl.stores.directory.schema import STATEMENTS, VERSION
 from jobctl.stores.directory.table import JobTable
@@ -37,6 +38,22 @@ def is_damaged(err: sqlite3.Error) -> bool:
 def is_full(err: sqlite3.Error) -> bool:
     """Return whether the error says that there is no room left on the disk."""
     return getattr(err, "sqlite_errorcode", 0) == sqlite3.SQLITE_FULL
+
+
+def hangs(path: Path) -> bool:
+    """Return whether SQLite would wait ten seconds, in vain, for an index to be written.
+
+    So it does on a disk that cannot be written when the -wal has no frame of its own yet,
+    as after a power cut: nothing there tells that the writer is gone.
+    """
+    if os.access(path, os.W_OK):
+        return False
+    try:
+        head = read_file(f"{path}-wal", limit=56)
+    except (OSError, StoreError):
+        return False
+    # sqlite.org/fileformat2.html: the salts of the file, and those of its first frame.
+    return bool(head) and head[16:24] != head[40:48]
 
 
 def _present(path: Path) -> int:

@@ -195,15 +195,18 @@ class Reader:
     def _current(self, reached: tuple[int, int] | None = None) -> Index | None:
         """Return the index if it has come to `reached`, or else to the journal's end."""
         from jobctl.stores.directory.fold import is_current
-        from jobctl.stores.directory.index import Index
+        from jobctl.stores.directory.index import Index, hangs
 
         if self._index is not None and self._index.replaced():
             self._drop()
             self._journal.forget_all()  # a restore replaces the segments as well
         if self._index is None:
-            if not os.path.exists(self._store.layout.index):
+            path = self._store.layout.index
+            if not os.path.exists(path):
                 return None
-            self._index = Index(self._store.layout.index, self._store.store_id)
+            if hangs(path):
+                raise StoreUnwritable(f"{path} cannot be read on a disk that is read-only")
+            self._index = Index(path, self._store.store_id)
         self._index.look()
         position = self._index.position()
         if reached is None:

@@ -1,0 +1,145 @@
+"""The power is cut at each system call on the store: what was acknowledged is there (P1)."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from tests.crash import powercut, tracer
+from tests.crash.lab import FAULTS, Order, Tried
+from tests.crash.mutants import MUTANTS
+from tests.crash.plays import PLAYS
+from tests.crash.results import record
+from tests.helpers import eventually
+
+pytestmark = pytest.mark.root
+ROOT = Path(__file__).parents[2]
+#: What is played by default, and of how many points one is tried then.
+SLICE = {"add_many": 2, "roll": 13, "compact": 9}
+#: With each protection that is taken out, what finds it out: a play and a fault.
+CAUGHT = {
+    "no_fdatasync": ("add", "drop"),
+    # A later fdatasync of the segment brings its name along, on ext4 and on XFS. What was
+    # said to have failed is void by the name of the next segment alone.
+    "no_folder_fsync": ("told it failed", "drop"),
+    # The index is not synced: only what is written back by itself shows it.
+    "index_first": ("named", "late"),
+    "early_unlink": ("compact", "drop"),
+    "early_tombstone": ("forget", "drop"),
+    "torn_tail_kept": ("after a torn write", "drop"),
+    "half_transaction": ("add_many", "torn"),
+    "fdatasync_again": ("add", "error"),
+}
+MUTANTS_BY_DEFAULT = [("no_fdatasync", "ext4"), ("fdatasync_again", "xfs")]
+
+
+def command(order: Order) -> list[str]:
+    text = msgspec.json.encode(order).decode()
+    return [*powercut.NAMESPACE, sys.executable, "-m", "tests.crash.lab", text]
+
+
+def try_all(order: Order) -> dict[str, Tried]:
+    """Have it done by a process of its own."""
+    why_not = powercut.why_not(order.kind) or tracer.why_not()
+    if why_not:
+        pytest.skip(why_not)
+    done = subprocess.run(command(order), cwd=ROOT, capture_output=True)
+    assert done.returncode == 0, done.stderr.decode()
+    return msgspec.json.decode(done.stdout, type=dict[str, Tried])
+
+
+def see(order: Order) -> None:
+    """Try all, write down what came of it, and fail if anything was lost."""
+    report = try_all(order)
+    for name, tried in report.items():
+        record(
+            FAULTS[name].what,
+            order.play,
+            where=order.kind,
+            points=tried.points,
+            of=tried.of,
+            acknowledged=tried.acknowledged,
+            lost=len(tried.lost),
+        )
+        assert tried.points
+        assert order.step > 1 or tried.points == tried.of
+    assert [where for tried in report.values() for where in tried.lost] == []
+
+
+@pytest.mark.parametrize("kind", powercut.KINDS)
+@pytest.mark.parametrize("play", PLAYS)
+def test_a_power_cut_at_each_system_call(
+    play: str, kind: str, tmp_path: Path, full_size: bool
+) -> None:
+    if not full_size and play not in SLICE:
+        pytest.skip("played at full size only: make crash-test")
+    step = 1 if full_size else SLICE[play]
+    see(Order(str(tmp_path), kind, play, ["drop", "flush", "torn"], step))
+
+
+@pytest.mark.parametrize("kind", powercut.KINDS)
+@pytest.mark.parametrize("play", ["add", "add_many", "stubborn"])
+def test_a_disk_that_fails_before_the_power_does(
+    play: str, kind: str, tmp_path: Path, full_size: bool
+) -> None:
+    """What could not be made durable does not count, whatever a later fsync has said."""
+    if not full_size and play != "stubborn":
+        pytest.skip("played at full size only: make crash-test")
+    see(Order(str(tmp_path), kind, play, ["error"], 1 if full_size else 7))
+
+
+@pytest.mark.parametrize("kind", powercut.KINDS)
+@pytest.mark.parametrize("mutant", MUTANTS)
+def test_a_store_without_a_protection_is_found_out(
+    mutant: str, kind: str, tmp_path: Path, full_size: bool
+) -> None:
+    if not full_size and (mutant, kind) not in MUTANTS_BY_DEFAULT:
+        pytest.skip("tried at full size only: make crash-test")
+    play, fault = CAUGHT[mutant]
+    tried = try_all(Order(str(tmp_path), kind, play, [fault], mutant=mutant))[fault]
+    found = bool(tried.lost)
+    record(
+        FAULTS[fault].what,
+        play,
+        where=kind,
+        points=0,  # those of the whole store are counted
+        of=0,
+        acknowledged=0,
+        lost=0,
+        mutants=(found, 1),
+    )
+    assert found, f"{tried.points} power cuts have not shown it"
+
+
+def test_nothing_is_left_of_a_lab_that_is_killed(tmp_path: Path) -> None:
+    why_not = powercut.why_not("ext4") or tracer.why_not()
+    if why_not:
+        pytest.skip(why_not)
+    image = tmp_path / "host" / "image"
+    order = Order(str(tmp_path), "ext4", "change", ["drop"])
+    with subprocess.Popen(command(order), cwd=ROOT, stdout=subprocess.DEVNULL) as lab:
+        try:
+            eventually(lambda: _loops(image), 60)
+        finally:
+            os.kill(lab.pid, signal.SIGKILL)
+    eventually(lambda: not _loops(image))
+    assert not os.path.ismount(tmp_path / "disk")
+    assert not image.exists()
+
+
+def _loops(image: Path) -> list[Path]:
+    """Return the loop devices that have an image."""
+    found = []
+    for device in Path("/sys/block").glob("loop*/loop/backing_file"):
+        try:
+            if device.read_text().strip().endswith(str(image)):
+                found.append(device)
+        except OSError:
+            continue  # let go of meanwhile
+    return found
