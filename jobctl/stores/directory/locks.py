@@ -14,6 +14,7 @@ import threading
 from pathlib import Path
 
 from jobctl.errors import StoreBusy
+from jobctl.stores.directory import forks
 from jobctl.stores.directory.layout import open_file, store_error
 
 #: Seconds that a writer waits before it gives up.
@@ -55,6 +56,7 @@ class WriteLock:
     def close(self) -> None:
         """Close the file; after a fork this leaves the parent's lock alone."""
         if self._fd >= 0:
+            forks.waiting.discard(self._fd)
             os.close(self._fd)
             self._fd = -1
 
@@ -76,6 +78,7 @@ class WriteLock:
             fd = open_file(self._path, os.O_RDWR)
         except OSError as err:
             raise store_error(err, self._path) from err
+        forks.waiting.add(fd)
         handover = threading.Lock()
         done = threading.Event()
         late = False
@@ -103,6 +106,7 @@ class WriteLock:
             )
         os.close(self._fd)
         self._fd = fd
+        forks.waiting.discard(fd)
 
     def holder(self) -> str:
         """Return the pid of the process that took the lock last."""
@@ -133,4 +137,5 @@ class WriteLock:
 def _let_go(fd: int) -> None:
     # Closing is not enough: a process forked meanwhile has the same open file.
     fcntl.flock(fd, fcntl.LOCK_UN)
+    forks.waiting.discard(fd)
     os.close(fd)

@@ -6,6 +6,7 @@ takes to bring it up to date; who cannot do that scans the journal.
 
 from __future__ import annotations
 
+import os
 import sqlite3
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -46,6 +47,7 @@ class Reader:
         self._store = store
         self._journal = Journal(store.layout, store.store_id)  # with descriptors of its own
         self.lock = threading.RLock()
+        self.asked = 0  # how many questions are open
         self._index: Index | None = None
         self._scan: Index | None = None  # in memory, for who may not write
         self._scan_version: object = None
@@ -57,7 +59,7 @@ class Reader:
                 return self._answer(question)
             except (sqlite3.Error, StoreUnwritable, StoreFull):
                 # It cannot be brought up to date: slower, but all there is can be read.
-                self._drop()
+                self.drop()
                 return question(self._scanned())
             finally:
                 if self._index is not None:
@@ -136,25 +138,22 @@ class Reader:
 
     def close(self) -> None:
         """Let go of everything that is open. The lock is held."""
-        self._drop()
+        self.drop()
         if self._scan is not None:
             self._scan.close()
             self._scan = None
         self._journal.close()
-
-    def leave(self) -> object:
-        """Let go of all but the index after a fork, and return that, not to be closed."""
-        self._journal.close()
-        return self._index
 
     @contextmanager
     def _alone(self) -> Iterator[None]:
         # Who reads within his own transaction may meet a reader that waits for its end.
         if not self.lock.acquire(timeout=1.0 if self._store.in_transaction() else -1):
             raise RuntimeError(NESTED)
+        self.asked += 1
         try:
             yield
         finally:
+            self.asked -= 1
             self.lock.release()
 
     def _record(self, row: Row) -> AnyJob | None:
@@ -182,7 +181,7 @@ class Reader:
         """Build the index anew if the error tells that it is damaged; return if it was."""
         from jobctl.stores.directory.index import is_damaged
 
-        self._drop()
+        self.drop()
         if not is_damaged(err):
             return False
         with self._store.transaction() as tx:
@@ -197,10 +196,10 @@ class Reader:
         from jobctl.stores.directory.index import Index
 
         if self._index is not None and self._index.replaced():
-            self._drop()
+            self.drop()
             self._journal.forget_all()  # a restore replaces the segments as well
         if self._index is None:
-            if not self._store.layout.index.exists():
+            if not os.path.exists(self._store.layout.index):
                 return None
             self._index = Index(self._store.layout.index, self._store.store_id)
         self._index.look()
@@ -224,7 +223,8 @@ class Reader:
             self._scan, self._scan_version = index, version
         return self._scan
 
-    def _drop(self) -> None:
+    def drop(self) -> None:
+        """Close the index. The lock is held."""
         if self._index is not None:
             self._index.close()
             self._index = None
