@@ -35,8 +35,11 @@ class WriteLock:
         #: How many bytes of room the last daemon wanted for what runs.
         self.reserve = 0
 
-    def acquire(self) -> None:
-        """Wait for the lock; raise StoreBusy, naming the holder, when it takes too long."""
+    def acquire(self, patience: float | None = None) -> None:
+        """Wait for the lock; raise StoreBusy, naming the holder, when it takes too long.
+
+        That is after `patience` seconds, by default those of the store.
+        """
         if self._fd < 0:
             try:
                 self._fd = open_file(self._path, os.O_RDWR | os.O_CREAT)
@@ -45,7 +48,7 @@ class WriteLock:
         try:
             fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            self._wait()
+            self._wait(self._patience if patience is None else patience)
         self._sign()
 
     def release(self) -> None:
@@ -70,7 +73,7 @@ class WriteLock:
         self.reserve = size
         self._write()
 
-    def _wait(self) -> None:
+    def _wait(self, patience: float) -> None:
         # flock knows no time-out and must not be interrupted by signals that belong to the
         # user's program, so a thread waits in the kernel, on an open file of its own, and
         # hands it over. If it comes too late the lock is given back.
@@ -93,7 +96,7 @@ class WriteLock:
         threading.Thread(target=wait, daemon=True, name="jobctl-lock").start()
         in_time = False
         try:
-            in_time = done.wait(self._patience)  # a signal's handler may raise here
+            in_time = done.wait(patience)  # a signal's handler may raise here
         finally:
             with handover:
                 late = not in_time

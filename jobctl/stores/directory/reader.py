@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, NoReturn, TypeVar
 
 from jobctl.core.note import Note
 from jobctl.core.store import NESTED, AnyJob
-from jobctl.errors import StoreCorrupt, StoreFull, StoreUnwritable
+from jobctl.errors import StoreBusy, StoreCorrupt, StoreFull, StoreUnwritable
 from jobctl.stores.directory import lines
 from jobctl.stores.directory.journal import Journal
 
@@ -30,6 +30,8 @@ T = TypeVar("T")
 
 #: Lines that are looked at for each id that is asked for: a job has several in its life.
 _LINES = 8
+#: Seconds that a question waits for the write lock after one that waited in vain.
+_BRIEFLY = 0.1
 
 
 def damaged(layout: Layout, row: Row) -> NoReturn:
@@ -51,12 +53,18 @@ class Reader:
         self._index: Index | None = None
         self._scan: Index | None = None  # in memory, for who may not write
         self._scan_version: object = None
+        self._turned_away = False  # whether the write lock could not be had the last time
 
     def ask(self, question: Callable[[Index], T]) -> T:
         """Return what one snapshot of the index answers; it knows all that is written."""
         with self._alone():
             try:
                 return self._answer(question)
+            except StoreBusy:
+                # Who holds the lock may be stopped: the next question waits less for him.
+                self._turned_away = True
+                self.drop()
+                return question(self._scanned())
             except (sqlite3.Error, StoreUnwritable, StoreFull):
                 # It cannot be brought up to date: slower, but all there is can be read.
                 self.drop()
@@ -173,7 +181,8 @@ class Reader:
         index = self._current()
         while index is None:
             with self._store.transaction() as tx:
-                reached = tx.fold_all()
+                reached = tx.fold_all(_BRIEFLY if self._turned_away else None)
+            self._turned_away = False
             index = self._current(reached)  # none if it was made anew meanwhile
         return index
 
