@@ -16,6 +16,7 @@ import pytest
 
 from jobctl.core.job import Status
 from jobctl.core.note import TICK, Note
+from jobctl.core.store import Stats
 from jobctl.errors import StoreBusy, StoreCorrupt, StoreError
 from jobctl.stores.directory import index, journal, reader
 from jobctl.stores.directory import restore as restoring
@@ -384,9 +385,9 @@ def moving(path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[],
     """A function that moves all that counts into another segment, and removes the old one."""
     monkeypatch.setattr(journal, "SEGMENT_SIZE", 3000)
     store = DirectoryStore(path)
-    put(store, make_job("a"), make_job("gone", data="x" * 3000))
     with store.transaction() as tx:
         tx.put(Note(TICK, "one", NOON, {"n": 1}))
+        tx.add([make_job("a"), make_job("gone", data="x" * 3000)])
     put(store, make_job("b"))
     with store.transaction() as tx:
         job = tx.get("gone")
@@ -415,8 +416,10 @@ def test_what_moves_between_a_look_into_the_index_and_the_journal(
             moving()
         return found
 
-    found = store._reader.jobs(lambda index: then_move([index.get("a")[0], index.get("b")[0]]))
-    assert ids(found) == ["a", "b"]
+    def question(index: Index) -> Any:
+        return then_move([found[0] for one in "ab" if (found := index.get(one))])
+
+    assert ids(store._reader.jobs(question)) == ["a", "b"]
     store.close()
 
 
@@ -424,7 +427,8 @@ def test_a_job_that_moves_as_it_is_read(
     moving: Callable[[], None], path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     store = DirectoryStore(path)
-    real, moved = Index.get, []
+    real = Index.get
+    moved: list[int] = []
 
     def get(self: Index, job_id: str) -> Any:
         found = real(self, job_id)
@@ -473,4 +477,5 @@ def test_the_record_of_another_is_never_taken_for_ones_own(path: Path) -> None:
     with pytest.raises(StoreCorrupt, match="job a"), store.transaction() as tx:
         tx.get("a")
     assert ids(claim(store, 5)) == ["b"]
+    assert store.stats() == Stats(running=1)
     store.close()
