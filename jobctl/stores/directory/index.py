@@ -18,6 +18,14 @@ from jobctl.stores.directory.rows import Position
 from jobctl.stores.directory.schema import STATEMENTS, VERSION
 from jobctl.stores.directory.table import JobTable
 
+#: Indexes that were in use as this process was forked: see forks.py.
+_left: set[Path] = set()
+
+
+def leave(path: Path) -> None:
+    """Do not open an index any more: this process cannot lock it."""
+    _left.add(path)
+
 
 def remove(path: Path) -> None:
     """Delete an index. The write lock is held."""
@@ -75,6 +83,11 @@ class Index(JobTable):
     """One connection to the index. A `path` of None keeps it in memory."""
 
     def __init__(self, path: Path | None, store_id: str) -> None:
+        if path in _left:
+            raise sqlite3.OperationalError(
+                "it was in use by another thread when this process was forked: fork while no "
+                "thread is at work with the store, or start a new program"
+            )
         self._path = path
         self._store_id = store_id
         # Asked before it is opened: if it is replaced in between, it is opened once more.

@@ -147,6 +147,14 @@ def look_at_store(root: Path) -> tuple[Layout, str | None]:
         raise store_error(err, root) from err
 
 
+def id_of(layout: Layout) -> str | None:
+    """Return the id that stands in store.json now, None if it cannot be read."""
+    try:
+        return _header_of(layout, read_file(layout.header)).id
+    except (OSError, StoreError):
+        return None
+
+
 def create_header(layout: Layout, store_id: str) -> Header:
     """Write store.json, unless it is there. Raises OSError."""
     header = Header(FORMAT, store_id)

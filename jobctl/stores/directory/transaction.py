@@ -70,7 +70,10 @@ class DirectoryTransaction:
         found = index.get(job_id)
         if found is None:
             return None
-        return self.store.journal.job(found[0].place) or damaged(self.store.layout, found[0])
+        job = self.store.journal.job(found[0].place)
+        if job is None or job.id != job_id:
+            damaged(self.store.layout, found[0])
+        return job
 
     def save(self, job: AnyJob) -> None:
         """Write the next state of a job that was read; StaleJob if it is not the next."""
@@ -177,19 +180,20 @@ class DirectoryTransaction:
 
     # -- the steps ---------------------------------------------------------------------
 
-    def lock(self) -> None:
-        """Take the write lock and find the end of the journal."""
+    def lock(self, patience: float | None = None) -> None:
+        """Take the write lock and find the end of the journal. See WriteLock.acquire."""
         if not self._locked:
-            self.store.lock.acquire()
+            self.store.lock.acquire(patience)
             self._locked = True
             self._tail, self._size = self.store.journal.open_tail(self._whole_reserve)
 
-    def fold_all(self) -> tuple[int, int]:
+    def fold_all(self, patience: float | None = None) -> tuple[int, int]:
         """Fold all that the journal holds into the index, in steps, and commit it.
 
         The lock is given up between the steps, so that writers need not wait for all of
         them. Returns the segment and the offset where the index has come to.
         """
+        self.lock(patience)
         self._fold(letting_others_write=True)
         return self.writer.finish(self._size)
 
