@@ -55,8 +55,15 @@ snapshots: $(VENV)/.dev  ## write the outputs that tests compare with anew: read
 	JOBCTL_WRITE_SNAPSHOTS=1 $(BIN)/pytest -q tests/cli $(PYTEST_ARGS)
 	git diff --stat -- tests/cli/snapshots
 
-crash-test: $(VENV)/.dev  ## the crash tests alone, at full size
-	JOBCTL_FULL=1 $(BIN)/pytest tests/crash $(PYTEST_ARGS)
+# The soak has a target of its own.
+PROMISE := tests/crash --ignore tests/crash/test_soak.py tests/contract/test_model.py \
+    tests/runtime/test_full_disk.py $(addprefix tests/stores/test_,backup.py damage.py doctor.py \
+    errors.py first_open.py frozen.py full_disk.py segments.py)
+
+crash-test: $(VENV)/.dev  ## the durability promise at full size; writes docs/durability.md's table
+	@$(BIN)/python -m tests.crash.durability begin
+	JOBCTL_FULL=1 $(BIN)/pytest -n $(JOBS) $(PYTEST_ARGS) $(PROMISE); code=$$?; \
+	$(BIN)/python -m tests.crash.durability && exit $$code
 
 rows: $(VENV)/.dev  ## what handlers may do to their workers, as a table with measured times
 	@$(BIN)/python -m tests.crash.rows

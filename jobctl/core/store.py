@@ -51,7 +51,8 @@ class Stats(msgspec.Struct, frozen=True):
 class Page(msgspec.Struct, frozen=True):
     """Some of the jobs that a filter chooses, and where the next ones begin.
 
-    `after` is None if there are no more.
+    `after` is None if there are no more. A page that was bounded may have less jobs than were
+    asked for, or none, and still an `after`: so far it has looked.
     """
 
     jobs: list[AnyJob]
@@ -216,10 +217,13 @@ class Store(Protocol):
         limit: int = 50,
         offset: int = 0,
         after: int | None = None,
+        bounded: bool = False,
     ) -> Page:
         """Return jobs that pass a filter, the newest or the oldest first.
 
-        `after` is that of the page before. A job that is added or changed while one goes
+        `after` is that of the page before. A `bounded` one costs about the same however
+        many jobs there are and however few of them pass: it looks at some, and says how far
+        it has come. A job that is added or changed while one goes
         from page to page may come in or not, but none comes twice.
         """
         ...

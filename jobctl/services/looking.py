@@ -124,11 +124,14 @@ class Looking:
         limit: int = 50,
         offset: int = 0,
         after: int | None = None,
+        bounded: bool = False,
     ) -> Page:
         """Return jobs, the newest first unless not `newest`, and where the next page begins.
 
         `after` is that of the page before; it costs nothing however deep it leads, `offset`
-        a little for each job that it skips. Raises InvalidJob.
+        a little for each job that it skips. A `bounded` page may be short, and say with
+        `after` where to look on, rather than look at all jobs for few that pass. Raises
+        InvalidJob.
         """
         for field, value in (("limit", limit), ("offset", offset)):
             if type(value) is not int or value < 0:
@@ -140,6 +143,7 @@ class Looking:
             limit=limit,
             offset=offset,
             after=after,
+            bounded=bounded,
         )
         return Page([self._beside.shown(job) for job in found.jobs], found.after)
 

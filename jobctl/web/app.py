@@ -13,7 +13,18 @@ from litestar.exceptions import HTTPException
 
 from jobctl.core.text import clean
 from jobctl.errors import JobctlError
-from jobctl.web import adding, events, jobs, logs, overview, pages, schedules, several, system
+from jobctl.web import (
+    adding,
+    events,
+    jobs,
+    logs,
+    overview,
+    pages,
+    pausing,
+    schedules,
+    several,
+    system,
+)
 from jobctl.web.asked import AnyRequest
 from jobctl.web.backend import Backend
 from jobctl.web.gate import Gate
@@ -35,6 +46,7 @@ def build(backend: Backend, token: str, hosts: Collection[str] = ()) -> Gate:
             *events.ROUTES,
             *schedules.ROUTES,
             *overview.ROUTES,
+            *pausing.ROUTES,
             *system.ROUTES,
             *pages.ROUTES,
         ],

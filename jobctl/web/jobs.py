@@ -23,7 +23,12 @@ ROOT = "/api/admin/jobs"
 @get(
     ROOT,
     sync_to_thread=True,
-    opt=doc("Jobs, the newest first.", records.Jobs, query=records.Page),
+    opt=doc(
+        "Jobs, the newest first. A page may have less than `limit` and still a `next`: what a "
+        "filter asks of data or errors is looked for in some hundred jobs at a time.",
+        records.Jobs,
+        query=records.Page,
+    ),
 )
 def list_jobs(request: AnyRequest, backend: Services) -> records.Jobs:
     asked_for = asked.query(request, records.Page)
@@ -32,6 +37,8 @@ def list_jobs(request: AnyRequest, backend: Services) -> records.Jobs:
         limit=asked_for.limit,
         offset=asked_for.offset,
         after=_after(asked_for.cursor),
+        # Who skips some counts those that pass: that cannot be given up halfway.
+        bounded=not asked_for.offset,
     )
     return records.Jobs(
         backend.records(page.jobs),

@@ -120,7 +120,7 @@ class Bulk(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
 
 
 class Jobs(msgspec.Struct):
-    """A page of jobs; `next` is the cursor of the one after it, null at the end."""
+    """A page of jobs; `next` is the cursor of the one after it, null at the end only."""
 
     jobs: list[JobRecord]
     limit: int

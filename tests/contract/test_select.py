@@ -207,3 +207,29 @@ def test_an_offset_is_skipped_once(store: Store, monkeypatch: pytest.MonkeyPatch
     for text in ("", "data>=0"):
         found = store.select(Filter.parse(text), NOW, limit=10, offset=6)
         assert ids(found.jobs) == [f"j{n:02}" for n in range(13, 3, -1)], text
+
+
+@pytest.mark.parametrize("newest", [True, False])
+@pytest.mark.parametrize(
+    "text",
+    ["", "data.who:ann", "data.n>=119", "priority>2", "tag:eu,us", "status:failed,pending",
+     "name:send-* error~after", "name:nobody", "error~nothing"],
+)  # fmt: skip
+def test_bounded_pages_come_to_all_jobs_in_the_end(
+    store: Store, newest: bool, text: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    populate(store)
+    wanted = Filter.parse(text)
+    right = by_hand(store, wanted, newest=newest)
+    for step, window in ((3, 7), (7, 3), (1000, 64), (2, 1000)):
+        monkeypatch.setattr("jobctl.stores.directory.choosing.FEW", step)
+        monkeypatch.setattr("jobctl.stores.directory.choosing.WINDOW", window)
+        found: list[AnyJob] = []
+        page = store.select(wanted, NOW, newest=newest, limit=5, bounded=True)
+        while page.after is not None:
+            assert len(page.jobs) <= 5
+            found += page.jobs
+            page = store.select(
+                wanted, NOW, newest=newest, limit=5, after=page.after, bounded=True
+            )
+        assert found + page.jobs == right, (step, window)

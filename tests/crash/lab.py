@@ -20,7 +20,7 @@ from pathlib import Path
 import msgspec
 
 import jobctl.stores.directory
-from tests.crash.faults import FAULTS, Fault
+from tests.crash.cuts import FAULTS, Fault
 from tests.crash.powercut import Disk
 from tests.crash.repertoire import PLAYS
 from tests.crash.stepping import State, all_mutants

@@ -19,12 +19,7 @@ from jobctl.stores.directory.journal import Journal
 from jobctl.stores.directory.rows import Position
 from jobctl.stores.directory.segments import Line, Place
 from jobctl.stores.directory.transaction import DirectoryTransaction
-
-
-def _replace(owner: Any, name: str, change: Callable[[Any], Any]) -> None:
-    """Replace a function or method of a class or module by what `change` makes of it."""
-    assert name in vars(owner), f"{owner} has no {name} any more: mend the mutant"
-    setattr(owner, name, change(vars(owner)[name]))
+from tests.crash.kill_mutants import _replace, fdatasync_again, torn_tail_kept
 
 
 def no_fdatasync() -> None:
@@ -102,11 +97,6 @@ def early_tombstone() -> None:
     _replace(compact, "compact_step", change)
 
 
-def torn_tail_kept() -> None:
-    """A write goes on behind what an unfinished one has left."""
-    _replace(Journal, "_trim", lambda real: lambda self: os.fstat(self._fd).st_size)
-
-
 def half_transaction() -> None:
     """Each line counts, whether or not the others of its transaction are there."""
 
@@ -119,18 +109,6 @@ def half_transaction() -> None:
                     yield ([(entry, line.place)] if entry else []), line
 
     _replace(fold, "_groups", lambda real: _groups)
-
-
-def fdatasync_again() -> None:
-    """An fdatasync that has failed is tried once more, and believed."""
-
-    def sync(self: Journal, good: int) -> None:
-        try:
-            os.fdatasync(self._fd)
-        except OSError:
-            os.fdatasync(self._fd)
-
-    _replace(Journal, "sync", lambda real: sync)
 
 
 def _no_fsync(module: ModuleType) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import os
 import shutil
-import sys
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -14,7 +13,7 @@ from typing import Any
 from jobctl.errors import StoreError, StoreUnwritable
 from jobctl.stores.directory.store import DirectoryStore
 from tests.crash.stepping import State, models, state
-from tests.crash.store_steps import SCENARIOS
+from tests.crash.store_steps import SCENARIOS, settle_in
 from tests.helpers import make_job, put
 
 #: Is told "+" when a step has succeeded, and "-" when one has failed.
@@ -30,9 +29,7 @@ class Play:
 
     def prepare(self, folder: Path, scratch: Path) -> None:
         """Make what is there before, and find out what there is after each step."""
-        for name, value in SCENARIOS[self.scenario].settings.items():
-            module, _, variable = name.rpartition(".")
-            setattr(sys.modules[module], variable, value)
+        settle_in(self.scenario)
         SCENARIOS[self.scenario].before(folder / "store")
         self.expected = models(folder / "store", scratch, self.scenario)
         shutil.rmtree(scratch)

@@ -10,15 +10,16 @@ import sys
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
-
-import pytest
+from typing import TYPE_CHECKING, NamedTuple
 
 from jobctl.core.note import TOPICS
 from jobctl.stores.directory.store import DirectoryStore
 from tests.crash import kill_mutants
 from tests.crash.store_steps import SCENARIOS
 from tests.helpers import make_job, put
+
+if TYPE_CHECKING:
+    import pytest
 
 ROOT = Path(__file__).parents[2]
 CALLS = (

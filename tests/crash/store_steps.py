@@ -10,6 +10,7 @@ import os
 import sqlite3
 import sys
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -18,6 +19,7 @@ from jobctl.core.filters import Filter
 from jobctl.core.job import Ending, Options, Outcome, finish
 from jobctl.core.schedule import Schedule
 from jobctl.core.store import AnyJob
+from jobctl.errors import StoreFull
 from jobctl.services import pausing
 from jobctl.services.adding import Wanted, put
 from jobctl.services.beside import Beside
@@ -87,12 +89,16 @@ def work(store: DirectoryStore) -> Iterator[None]:
 
 def settle(store: DirectoryStore) -> Iterator[None]:
     """One job completes, one is tried again, one is dead."""
-    end(store, there(store, "old0"))
-    yield
-    end(store, there(store, "old1"), Outcome.ERROR)
-    yield
-    end(store, there(store, "old2"), Outcome.ERROR, options=Options(max_retries=0))
-    yield
+    for job_id, outcome, retries in (
+        ("old0", Outcome.COMPLETED, 3),
+        ("old1", Outcome.ERROR, 3),
+        ("old2", Outcome.ERROR, 0),
+    ):
+        job = there(store, job_id)
+        ended = finish(job, Ending(outcome, NOON), Options(max_retries=retries))
+        with store.transaction() as tx:
+            assert tx.settle([ended]) == []
+        yield
 
 
 def _each(verb: Verb, *ids: str) -> Steps:
@@ -160,6 +166,14 @@ def use(store: DirectoryStore) -> Iterator[None]:
     yield
 
 
+def glut(store: DirectoryStore) -> Iterator[None]:
+    """Jobs are added until there is no more room, which comes soon."""
+    with suppress(StoreFull):
+        for n in range(1000):
+            put_jobs(store, _job(f"glut{n}"))
+            yield
+
+
 # -- what the store has been through before ------------------------------------------------
 
 
@@ -204,11 +218,11 @@ def busy(path: Path) -> None:
 
 
 def outdated(path: Path) -> None:
-    """The index is one of an older version, with other tables."""
+    """The index is one of an older version, which had another table and counted otherwise."""
     busy(path)
     index = sqlite3.connect(path / "index.sqlite")
     index.executescript(
-        "UPDATE meta SET version = 3; DROP TABLE tags; ALTER TABLE jobs DROP COLUMN labels;"
+        "UPDATE meta SET version = 3; UPDATE counters SET n = n + 1; CREATE TABLE old(id TEXT);"
     )
     index.close()
 
@@ -257,17 +271,43 @@ SCENARIOS: dict[str, Scenario] = {
 }
 
 
-def main(path: str, scenario: str, mutant: str = "") -> None:
-    chosen = SCENARIOS[scenario]
-    for name, value in chosen.settings.items():
+#: What is played on a full disk only.
+GLUT = "glut"
+
+#: Command lines for a store as before the retries, by name: what the terminal is tried with.
+BEFORE_COMMANDS = "retry"
+COMMANDS: dict[str, list[str]] = {
+    "jobctl add": ["add", "--id", "mine", "work", "n=1"],
+    "jobctl list": ["list"],
+    "jobctl show": ["show", "old1"],
+    "jobctl stats": ["stats"],
+    "jobctl retry": ["retry", "old1"],
+    "jobctl cancel": ["cancel", "old5"],
+    "jobctl delete": ["delete", "old2"],
+    "jobctl cleanup": ["cleanup", "--before", "2030-01-01T00:00:00Z", "--yes"],
+}
+
+
+def chosen(name: str) -> Scenario:
+    """Return a scenario."""
+    return Scenario(glut, running) if name == GLUT else SCENARIOS[name]
+
+
+def settle_in(scenario: str) -> None:
+    """Set in this process what is set in a scenario's."""
+    for name, value in chosen(scenario).settings.items():
         module, _, variable = name.rpartition(".")
         setattr(sys.modules[module], variable, value)
+
+
+def main(path: str, scenario: str, mutant: str = "") -> None:
+    settle_in(scenario)
     if mutant:
         from tests.crash.stepping import all_mutants
 
         all_mutants()[mutant]()
     store = DirectoryStore(Path(path))
-    for _ in chosen.steps(store):
+    for _ in chosen(scenario).steps(store):
         os.write(1, b"done\n")
     os._exit(0)
 

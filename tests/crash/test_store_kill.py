@@ -1,56 +1,45 @@
-"""A process is killed at each system call on the store: nothing is lost or doubled."""
+"""A process is killed at each system call on the store: nothing is lost or doubled (P1, P2)."""
 
 from __future__ import annotations
 
-import os
 import shutil
 from pathlib import Path
 
 import pytest
 
-from tests.crash.stepping import check, copy, rehearse, run
+from tests.crash.faults import kill, tear, torn
+from tests.crash.playing import CHANGES, Player, Rehearsal, at_each, conclude, some
+from tests.crash.store_steps import SCENARIOS
 
 pytestmark = [
     pytest.mark.strace,
     pytest.mark.skipif(shutil.which("strace") is None, reason="strace is not installed"),
 ]
-#: The scenario, and of how many points one is tried by default.
-CASES = [
-    ("create", 20),
-    ("add", 12),
-    ("add_many", 8),
-    ("named", 40),
-    ("unfolded", 40),
-    ("claim", 40),
-    ("work", 30),
-    ("settle", 40),
-    ("retry", 40),
-    ("cancel", 40),
-    ("delete", 30),
-    ("cleanup", 40),
-    ("notes", 60),
-    ("roll", 25),
-    ("change", 80),
-    ("compact", 60),
-    ("rebuild", 40),
-    ("upgrade", 60),
-]
 
 
-@pytest.mark.parametrize(("scenario", "step"), CASES, ids=str)
+@pytest.mark.parametrize("scenario", SCENARIOS)
 def test_a_kill_at_each_system_call(
     scenario: str,
-    step: int,
-    tmp_path: Path,
+    player: Player,
+    disk: Path,
     monkeypatch: pytest.MonkeyPatch,
     full_size: bool,
 ) -> None:
-    before, victim, expected, points = rehearse(tmp_path, scenario, monkeypatch)
-    killed = 0
-    for call, n in points[:: 1 if full_size else step]:
-        copy(before, victim)
-        done, trace = run(victim, scenario, f"-einject={call}:signal=SIGKILL:when={n}")
-        killed += "killed by SIGKILL" in trace
-        check(victim, expected[done : done + 2], f"{call} {n}")
-        assert os.stat(victim).st_mode & 0o777 == 0o700
-    assert killed, "nothing was killed"
+    rehearsal = Rehearsal(player, disk, scenario, monkeypatch)
+    points = [point for point in rehearsal.points if point.call in CHANGES.split(",")]
+    chosen = some(points, 1 if full_size else 19)
+    conclude("kill", scenario, at_each(rehearsal, chosen, kill), len(points), disk)
+
+
+@pytest.mark.parametrize("scenario", ["create", "add_many", "settle"])
+def test_a_kill_in_the_middle_of_a_write(
+    scenario: str,
+    player: Player,
+    disk: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    full_size: bool,
+) -> None:
+    rehearsal = Rehearsal(player, disk, scenario, monkeypatch)
+    points = torn(rehearsal.points)
+    chosen = some(points, 1 if full_size else 199)
+    conclude("tear", scenario, at_each(rehearsal, chosen, tear), len(points), disk)

@@ -12,7 +12,7 @@ import msgspec
 import pytest
 
 from tests.crash import powercut, tracer
-from tests.crash.faults import FAULTS
+from tests.crash.cuts import FAULTS
 from tests.crash.lab import Order, Tried
 from tests.crash.mutants import MUTANTS
 from tests.crash.repertoire import PLAYS

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 import sqlite3
 from datetime import UTC, datetime
 from pathlib import Path
@@ -156,7 +157,8 @@ def test_an_index_with_other_bytes(path: Path, size: int) -> None:
     for suffix in ("-wal", "-shm"):
         Path(f"{index}{suffix}").unlink(missing_ok=True)
     whole = index.read_bytes()
-    index.write_bytes(os.urandom(size) + whole[size:])
+    others = bytes(byte ^ n for byte, n in zip(whole, random.randbytes(size), strict=False))
+    index.write_bytes(bytes([whole[0] ^ 1]) + others[1:] + whole[size:])
     before = rebuilt_elsewhere(path)
     assert codes(path) == ["index"]
     mended(path)

@@ -306,3 +306,26 @@ def test_what_the_system_says_when_there_is_none(
     assert segment(tmp_path / "store").stat().st_size == size
     put(store, make_job("b"))
     store.close()
+
+
+@pytest.mark.root
+def test_a_disk_on_which_an_index_finds_no_room(tmp_path: Path) -> None:
+    with mounted(tmp_path / "disk", "size=64k") as disk:
+        path = disk / "store"
+        store = DirectoryStore(path)
+        added = add_until_full(store)
+        assert len(added) > 10
+        assert cancelled_one(store, added[0])
+        with pytest.raises(StoreFull, match="free some space"):
+            claim(store)
+        store.close()
+        store = DirectoryStore(path)
+        assert sorted(ids(store.list(limit=5000))) == sorted(added)
+        assert there(store, added[0]).status is Status.CANCELLED
+        store.close()
+        assert examine(path, NOON).findings == []
+        remount(disk, "size=1m")
+        store = DirectoryStore(path)
+        assert ids(claim(store)) == [added[1]]
+        store.close()
+    assert not any((tmp_path / "disk").iterdir())

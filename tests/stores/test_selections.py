@@ -7,10 +7,12 @@ from pathlib import Path
 import pytest
 
 from jobctl.core.filters import Filter
+from jobctl.core.store import AnyJob
+from jobctl.stores.directory.rows import Row
 from jobctl.stores.directory.selections import FEW, MOST_ALIKE, Plan
 from jobctl.stores.directory.store import DirectoryStore
 from tests.contract.test_select import FILTERS, NOW, populate
-from tests.helpers import make_job, put
+from tests.helpers import make_job, put, there
 
 #: Fields that the index knows; of tags and keys it says most of what may be asked.
 KNOWN = {
@@ -82,6 +84,42 @@ def test_a_deep_offset_is_skipped_in_the_table(
         right = crowd.select(wanted, NOW, limit=3, offset=1)
         monkeypatch.setattr("jobctl.stores.directory.selections.DEEP", 0)
         assert crowd.select(wanted, NOW, limit=3, offset=1) == right
+
+
+@pytest.mark.parametrize(
+    "text", ["data:nothing", "error~x name:*", "priority>7", "tag:eu data:1"]
+)
+def test_a_bounded_page_looks_at_some_jobs_only(
+    text: str, crowd: DirectoryStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("jobctl.stores.directory.choosing.WINDOW", 100)
+    read: list[Row] = []
+    record = crowd._reader._record
+
+    def counted(row: Row) -> AnyJob | None:
+        read.append(row)
+        return record(row)
+
+    monkeypatch.setattr(crowd._reader, "_record", counted)
+    page = crowd.select(Filter.parse(text), NOW, limit=5, bounded=True)
+    assert page.jobs == []
+    assert len(read) <= 101
+    assert (page.after is None) == ("tag" in text)
+    rest = crowd.select(Filter.parse(text), NOW, limit=5, after=page.after)
+    assert (rest.jobs, rest.after) == ([], None)
+
+
+@pytest.mark.parametrize(("newest", "last"), [(True, "b7"), (False, "a2")])
+def test_the_edge_is_that_of_the_run_whose_jobs_are_nearest(
+    newest: bool, last: str, tmp_path: Path
+) -> None:
+    store = DirectoryStore(tmp_path / "store")
+    put(store, *(make_job(f"a{n}", name="a") for n in range(10)))
+    put(store, *(make_job(f"b{n}", name="b") for n in range(10)))
+    plan = plan_of(store, "name:a,b")
+    edge = store._reader.ask(lambda index: index.edge(plan, newest=newest, after=None, span=4))
+    assert edge == there(store, last).seq
+    store.close()
 
 
 def test_nobody_is_there_of_an_unknown_name(crowd: DirectoryStore) -> None:

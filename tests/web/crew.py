@@ -7,11 +7,12 @@ import select
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from mmap import mmap
 from typing import Any
 
-from jobctl.services import progress, spool
+from jobctl.services import figures, progress, spool
+from jobctl.services.figures import Minute, Tally
 from jobctl.services.logfile import folder_in
 from tests.web.conftest import Site
 
@@ -51,3 +52,9 @@ def reached(site: Site, job_id: str, said: dict[str, Any], at: datetime) -> None
     fd = progress.create(progress.folder_in(site.store.files), job_id)
     os.pwrite(fd, progress.pack(at.timestamp(), progress.encode(said)), 0)
     os.close(fd)
+
+
+def counted(site: Site, name: str, tally: Tally, **ago: float) -> None:
+    """Write a line of figures as a daemon would have so long ago: `hours=5`."""
+    at = int((datetime.now(UTC) - timedelta(**ago)).timestamp())
+    figures.append(figures.folder_in(site.store.files), Minute(at, {name: tally}))

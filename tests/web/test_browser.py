@@ -8,14 +8,15 @@ import re
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 from jobctl.core.job import Status
+from jobctl.services.figures import Tally
 from jobctl.services.telling import Rules, State, Told, write_told
 from tests.helpers import claim, eventually, make_job, put, there
 from tests.web.browser import Tab, completed, died, write_log
 from tests.web.conftest import TOKEN, Site
-from tests.web.crew import attended, reached, works
+from tests.web.crew import attended, counted, reached, works
 
 pytestmark = pytest.mark.browser
 
@@ -95,6 +96,36 @@ def test_tabs_filter_and_pages(tab: Tab) -> None:
     page.get_by_label("Filter", exact=True).fill("nonsense:1")
     page.get_by_role("button", name="Apply").click()
     expect(page.locator("#filter-fault")).to_contain_text("nonsense")
+
+
+def test_a_filter_that_few_jobs_match_looks_on_until_it_is_stopped(
+    tab: Tab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("jobctl.stores.directory.choosing.FEW", 10)
+    put(tab.site.store, *(make_job(f"j{n:03}", data={"rare": n % 30 == 0}) for n in range(100)))
+    held: list[Route] = []
+
+    def hold(route: Route) -> None:
+        held.append(route)
+
+    tab.page.route(lambda url: "cursor=" in url, hold)
+    page = tab.open("/admin/jobs?filter=data.rare:true")
+    expect(page.locator(".where")).to_contain_text("1 job found so far")
+    put(tab.site.store, make_job("new", data={"rare": True}))
+    expect(page.get_by_role("link", name="all 101")).to_be_visible()
+    page.get_by_role("button", name="Stop").click()
+    expect(page.locator(".where")).to_have_text("Stopped, 1 job found")
+    assert rows(page) == ["j090"]  # what was found stays, whatever is added
+    held.pop().continue_()
+    tab.page.unroute_all()
+    page.get_by_role("button", name="Look on").click()
+    expect(page.locator(".where")).to_have_text("4 jobs found")
+    assert rows(page) == ["j090", "j060", "j030", "j000"]
+    page.get_by_role("button", name="Look again").click()
+    eventually(lambda: rows(page) == ["new", "j090", "j060", "j030", "j000"])
+    page.goto(f"{tab.site.url}/admin/jobs?filter=data.rare:9")
+    expect(page.get_by_text("No job matches.")).to_be_visible()
+    tab.quiet()
 
 
 def test_several_are_retried_after_a_question(tab: Tab) -> None:
@@ -301,10 +332,37 @@ def test_the_overview(tab: Tab) -> None:
     expect(page.get_by_role("link", name="1 pending")).to_be_visible()
     expect(page.get_by_role("row").filter(has_text="runs")).to_contain_text("report")
     expect(page.get_by_text("Due for longest")).to_be_visible()
-    tab.site.backend.queue.pause("report")
-    expect(page.get_by_text("Jobs named report are paused")).to_be_visible()
     page.get_by_role("button", name="Week").click()
     expect(page.get_by_text("Nothing has run in the last week.")).to_be_visible()
+    tab.quiet()
+
+
+def test_pausing_and_resuming(tab: Tab) -> None:
+    counted(tab.site, "report", Tally(completed=3), minutes=5)
+    page = tab.open("/admin")
+
+    def paused() -> list[str | None]:
+        return [one.name for one in tab.site.backend.queue.paused()]
+
+    page.get_by_role("button", name="Pause report").click()
+    dialog = page.get_by_role("dialog")
+    expect(dialog).to_contain_text("Those that run go on to their end")
+    dialog.get_by_role("button", name="Leave it").click()
+    assert paused() == []
+    page.get_by_role("button", name="Pause report").click()
+    dialog.get_by_role("button", name="Pause", exact=True).click()
+    expect(page.get_by_text("Jobs named report have been paused")).to_be_visible()
+    assert paused() == ["report"]
+    page.get_by_role("button", name="Pause all").click()
+    dialog.get_by_role("button", name="Pause", exact=True).click()
+    expect(page.get_by_text("All jobs have been paused")).to_be_visible()
+    expect(page.get_by_role("button", name="Pause all")).to_be_hidden()
+    page.get_by_role("row").get_by_role("button", name="Resume report").click()
+    expect(page.get_by_text("Jobs named report have been paused")).to_be_hidden()
+    assert paused() == [None]
+    page.get_by_role("button", name="Resume all").click()
+    expect(page.get_by_text("All jobs have been paused")).to_be_hidden()
+    assert paused() == []
     tab.quiet()
 
 

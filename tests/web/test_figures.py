@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
+import httpx
 import pytest
 
 from jobctl.services.figures import Minute, Tally, append, folder_in
@@ -14,7 +15,7 @@ from jobctl.services.telling import Rules, State, Told, Trouble, write_told
 from jobctl.web.plots import RANGES, Figures
 from tests.helpers import claim, make_job, put
 from tests.web.conftest import Site
-from tests.web.crew import reached, works
+from tests.web.crew import counted, reached, works
 
 
 def now() -> datetime:
@@ -22,20 +23,14 @@ def now() -> datetime:
     return datetime.now(UTC)
 
 
-def write(site: Site, name: str, tally: Tally, **ago: float) -> None:
-    """Write a line as a daemon would have so long ago."""
-    at = int((now() - timedelta(**ago)).timestamp())
-    append(folder_in(site.store.files), Minute(at, {name: tally}))
-
-
 def test_figures(site: Site) -> None:
     empty = site.get("/figures").json()
     assert (empty["range"], empty["step"], empty["names"]) == ("hour", 60, [])
     assert empty["all"]["completed"] == [0] * 60
     assert empty["all"]["total_p50"] is None
-    write(site, "mail", Tally(completed=10, failed=1, seconds=2, took={6: 10}), minutes=5)
-    write(site, "mail", Tally(completed=4, retried=2, seconds=1, took={6: 4}), hours=5)
-    write(site, "report", Tally(completed=1, seconds=60, took={14: 1}), days=5)
+    counted(site, "mail", Tally(completed=10, failed=1, seconds=2, took={6: 10}), minutes=5)
+    counted(site, "mail", Tally(completed=4, retried=2, seconds=1, took={6: 4}), hours=5)
+    counted(site, "report", Tally(completed=1, seconds=60, took={14: 1}), days=5)
     for span, totals in (("hour", [10]), ("day", [14]), ("week", [14, 1])):
         plot = site.get(f"/figures?range={span}").json()
         step, count = RANGES[span]
@@ -52,7 +47,7 @@ def test_figures(site: Site) -> None:
 
 
 def test_the_minute_that_is_not_over_is_there_too(site: Site) -> None:
-    write(site, "mail", Tally(completed=2, took={6: 2}), minutes=2)
+    counted(site, "mail", Tally(completed=2, took={6: 2}), minutes=2)
     at = int(now().timestamp()) // 60 * 60
     minute = Minute(at, {"mail": Tally(completed=1, took={6: 1}), "new": Tally(failed=1)})
     write_minute(folder_in(site.store.files), minute)
@@ -77,7 +72,7 @@ def test_a_range_that_does_not_fit_is_422(site: Site, query: str) -> None:
 
 def test_what_is_too_old_is_let_go(site: Site) -> None:
     figures = Figures(site.store.files)
-    write(site, "mail", Tally(completed=1), minutes=5)
+    counted(site, "mail", Tally(completed=1), minutes=5)
     assert sum(figures.plot("hour", now()).all.completed) == 1
     assert figures.plot("hour", now() + timedelta(hours=2)).names == []
     assert figures.totals()["mail"].completed == 1
@@ -87,7 +82,7 @@ def test_the_overview(serve: Callable[..., Site]) -> None:
     site = serve('[redact]\nkeys = ["password"]\n')
     put(site.store, make_job("runs", data={"password": "hunter2"}), make_job("waits", name="x"))
     claim(site.store)
-    site.backend.queue.pause("sleepy")
+    assert site.post("/pause", {"name": "sleepy"}).status_code == 200
     found = site.get("/overview").json()
     assert found["counts"]["running"] == found["counts"]["pending"] == 1
     assert found["daemon"] is None
@@ -95,6 +90,24 @@ def test_the_overview(serve: Callable[..., Site]) -> None:
     assert [one["name"] for one in found["paused"]] == ["sleepy"]
     assert [one["data"] for one in found["running"]] == [{"password": "***"}]
     assert found["store"] == str(site.folder / ".jobctl")
+
+
+def test_pausing_and_resuming(site: Site) -> None:
+    def names(answer: httpx.Response) -> list[str | None]:
+        assert answer.status_code == 200, answer.text
+        return [one["name"] for one in answer.json()["paused"]]
+
+    assert names(site.get("/paused")) == []
+    assert names(site.post("/pause", {"name": "b"})) == ["b"]
+    assert names(site.post("/pause", {})) == [None, "b"]
+    since = site.get("/paused").json()["paused"][1]["since"]
+    assert datetime.fromisoformat(since).tzinfo is not None
+    assert names(site.post("/resume", {"name": "b"})) == [None]
+    assert names(site.post("/pause", {"name": "c"})) == [None, "c"]
+    assert names(site.post("/resume")) == []
+    for wrong in ({"name": "no name"}, {"name": ""}, {"name": 1}, {"nme": "b"}):
+        assert site.post("/pause", wrong).status_code == 422, wrong
+    assert site.backend.queue.paused() == []
 
 
 def test_the_daemon_in_the_overview(site: Site) -> None:
@@ -141,8 +154,8 @@ def test_progress_in_the_overview(site: Site) -> None:
 
 def test_metrics_of_what_was_counted(site: Site) -> None:
     odd = 'a"b\\c\n'
-    write(site, "mail", Tally(completed=3, failed=1, seconds=0.5, took={0: 1, 6: 2}))
-    write(site, odd, Tally(retried=1))
+    counted(site, "mail", Tally(completed=3, failed=1, seconds=0.5, took={0: 1, 6: 2}))
+    counted(site, odd, Tally(retried=1))
     lines = site.client.get("/metrics").text.splitlines()
     for line in (
         'jobctl_attempts_total{name="mail",result="completed"} 3',
@@ -158,7 +171,7 @@ def test_metrics_of_what_was_counted(site: Site) -> None:
         "# TYPE jobctl_job_duration_seconds histogram",
     ):
         assert line in lines
-    write(site, "mail", Tally(completed=1, took={0: 1}))
+    counted(site, "mail", Tally(completed=1, took={0: 1}))
     again = site.client.get("/metrics").text
     assert 'jobctl_attempts_total{name="mail",result="completed"} 4' in again
 

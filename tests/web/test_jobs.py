@@ -175,6 +175,25 @@ def test_the_cursor_leads_through_all(site: Site) -> None:
     assert seen == ["later0"] + [f"j{n:02}" for n in range(22, -1, -1)]
 
 
+def test_a_page_looks_at_some_jobs_only_and_says_where_to_look_on(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("jobctl.stores.directory.choosing.FEW", 4)
+    put(site.store, *(make_job(f"j{n:02}", data={"n": n % 6}) for n in range(20)))
+    seen: list[list[str]] = []
+    query = {"filter": "data.n:0"}
+    while True:
+        page = site.get("/jobs", params=query).json()
+        seen.append([job["id"] for job in page["jobs"]])
+        if page["next"] is None:
+            break
+        query["cursor"] = page["next"]
+    assert seen == [["j18"], ["j12"], [], ["j06"], ["j00"], []]
+    # Who skips some counts those that match: they are looked for to the end.
+    rest = site.get("/jobs", params={"filter": "data.n:0", "offset": 3}).json()
+    assert ([job["id"] for job in rest["jobs"]], rest["next"]) == (["j00"], None)
+
+
 @pytest.mark.parametrize(
     "query",
     [

@@ -33,6 +33,7 @@ _NUMBERS = {
     "duration": "(finished - started) / 1000000.0",
 }  # fmt: skip
 _PENDING = f"status = {NUMBER[Status.PENDING]}"
+_END = 2**63 - 1
 _LARGEST = 2**62  # larger than any that a job may have, and still one of SQLite's
 
 
@@ -142,3 +143,20 @@ def _tag(term: Term, value: Pattern) -> Condition | None:
 def has_tag(tag: str) -> Condition:
     """Return the condition that a job which has tags has this one."""
     return Condition("instr(labels, ?) > 0", (f"{BETWEEN}{tag}{BETWEEN}",))
+
+
+class Stretch(NamedTuple):
+    """Part of a run: behind the job with the seq `after`, up to the one with `until`."""
+
+    newest: bool
+    after: int | None
+    until: int | None = None
+
+    def of(self, seq: str) -> Condition:
+        """Return what the column with the seq has to be."""
+        way = "<" if self.newest else ">"
+        back = ">" if self.newest else "<"
+        start = (_END if self.newest else -1) if self.after is None else self.after
+        if self.until is None:
+            return Condition(f"{seq} {way} ?", (start,))
+        return Condition(f"{seq} {way} ? AND {seq} {back}= ?", (start, self.until))

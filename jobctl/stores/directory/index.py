@@ -18,6 +18,14 @@ from jobctl.stores.directory.rows import Position
 from jobctl.stores.directory.schema import STATEMENTS, VERSION
 from jobctl.stores.directory.table import JobTable
 
+#: Indexes that were in use as this process was forked: see forks.py.
+_left: set[Path] = set()
+
+
+def leave(path: Path) -> None:
+    """Do not open an index any more: this process cannot lock it."""
+    _left.add(path)
+
 
 def remove(path: Path) -> None:
     """Delete an index. The write lock is held."""
@@ -67,12 +75,19 @@ def _present(path: Path) -> int:
                 os.close(os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600))
             except OSError as err:
                 raise store_error(err, path) from err
+        except OSError as err:
+            raise store_error(err, path) from err
 
 
 class Index(JobTable):
     """One connection to the index. A `path` of None keeps it in memory."""
 
     def __init__(self, path: Path | None, store_id: str) -> None:
+        if path in _left:
+            raise sqlite3.OperationalError(
+                "it was in use by another thread when this process was forked: fork while no "
+                "thread is at work with the store, or start a new program"
+            )
         self._path = path
         self._store_id = store_id
         # Asked before it is opened: if it is replaced in between, it is opened once more.
@@ -102,6 +117,8 @@ class Index(JobTable):
             return self._path is not None and self._path.stat().st_ino != self._inode
         except FileNotFoundError:
             return True
+        except OSError as err:
+            raise store_error(err, self._path) from err
 
     def position(self) -> Position | None:
         """Return how far the index has come; None if it is not one of this store."""
@@ -128,7 +145,6 @@ class Index(JobTable):
 
     def begin(self) -> None:
         """Start to write."""
-        self.seen.clear()
         self.execute("BEGIN IMMEDIATE")
 
     def commit(self) -> None:

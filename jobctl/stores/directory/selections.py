@@ -19,7 +19,7 @@ from jobctl.core.filters import NEVER, Filter
 from jobctl.core.filterterms import ANYTHING, Pattern, Term
 from jobctl.core.filtertests import holds
 from jobctl.core.job import Status
-from jobctl.stores.directory.conditions import Condition, all_of, condition, has_tag
+from jobctl.stores.directory.conditions import Condition, Stretch, all_of, condition, has_tag
 from jobctl.stores.directory.rows import NUMBER, STATUSES, Row
 from jobctl.stores.directory.segments import Place
 
@@ -31,7 +31,6 @@ MOST_ALIKE = 1000
 FEW = 10_000
 #: To skip more jobs than this of several runs takes longer than to read the table.
 DEEP = 20_000
-_END = 2**63 - 1
 
 _ALL = frozenset(NUMBER.values())
 #: Words for some of the jobs of a status only.
@@ -91,15 +90,24 @@ class Selections:
         return Plan(runs, where, None not in said.values(), told)
 
     def pick(
-        self, plan: Plan, *, newest: bool, after: int | None, limit: int, offset: int = 0
+        self,
+        plan: Plan,
+        *,
+        newest: bool,
+        after: int | None,
+        limit: int,
+        offset: int = 0,
+        until: int | None = None,
     ) -> list[Row]:
-        """Return the next jobs of a plan; `after` is the seq of the last one before."""
-        if after is None:
-            after = _END if newest else -1
+        """Return the next jobs of a plan.
+
+        `after` is the seq of the last one before, `until` that of the last that is looked at.
+        """
         ways = [Run("jobs NOT INDEXED")] if offset > DEEP and plan.told else plan.runs
         skip = offset if len(ways) == 1 else 0  # else some of each run are skipped
         bounds = (offset + limit - skip, skip)
-        runs = [self._rows(run, plan.where, newest, after, bounds) for run in ways]
+        stretch = Stretch(newest, after, until)
+        runs = [self._rows(run, plan.where, stretch, bounds) for run in ways]
         try:
             rows = merge(*runs, key=lambda row: row.seq, reverse=newest)
             return list(islice(rows, offset - skip, offset - skip + limit))
@@ -129,12 +137,22 @@ class Selections:
                 counts[one] += n or 0
         return counts
 
+    def edge(self, plan: Plan, *, newest: bool, after: int | None, span: int) -> int | None:
+        """Return the seq up to which `span` jobs are looked at; None if that is all."""
+        every = Condition("1")
+        bounds = (1, span // len(plan.runs)) if plan.runs else (0, 0)
+        ends = [
+            row.seq
+            for run in plan.runs
+            for row in self._rows(run, every, Stretch(newest, after), bounds)
+        ]
+        return (max if newest else min)(ends, default=None)
+
     def _rows(
-        self, run: Run, where: Condition, newest: bool, after: int, bounds: tuple[int, int]
+        self, run: Run, where: Condition, stretch: Stretch, bounds: tuple[int, int]
     ) -> Generator[Row, None, None]:
-        way, order = ("<", "DESC") if newest else (">", "ASC")
-        start = Condition(f"{run.seq} {way} ?", (after,))
-        found = all_of((run.lead, start, where))
+        found = all_of((run.lead, stretch.of(run.seq), where))
+        order = "DESC" if stretch.newest else "ASC"
         cursor = self.execute(
             f"SELECT id, jobs.seq, segment, offset, length FROM {run.tables} "
             f"WHERE {found.text} ORDER BY {run.seq} {order} LIMIT ? OFFSET ?",

@@ -110,6 +110,7 @@ class MemoryStore:
         limit: int = 50,
         offset: int = 0,
         after: int | None = None,
+        bounded: bool = False,
     ) -> Page:
         """Return jobs that pass a filter, the newest or the oldest first."""
         jobs = self._jobs(wanted.predicate(now))

@@ -27,6 +27,20 @@ export function fill(element, ...children) {
   return element;
 }
 
+/** The same, and what had the focus has it again, if it is there still. */
+export function refill(element, ...children) {
+  const focused = element.contains(document.activeElement) && focusKey(document.activeElement);
+  fill(element, ...children);
+  if (focused) element.querySelector(focused)?.focus();
+  return element;
+}
+
+function focusKey(focused) {
+  const link = focused.getAttribute("href");
+  const label = focused.getAttribute("aria-label");
+  return link ? `a[href="${CSS.escape(link)}"]` : label && `[aria-label="${CSS.escape(label)}"]`;
+}
+
 function flat(children) {
   return children.flat(Infinity).filter((child) => child != null && child !== false);
 }

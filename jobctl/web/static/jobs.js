@@ -1,6 +1,6 @@
 // All jobs: by status, name and filter, page by page, and what can be done to several.
 import * as api from "/static/api.js";
-import { ask, clean, fill, h, say } from "/static/dom.js";
+import { ask, clean, fill, h, refill, say } from "/static/dom.js";
 import { badge, jobs as countOf, number, remark, when } from "/static/format.js";
 
 const STATUSES = ["pending", "running", "completed", "failed", "cancelled"];
@@ -18,7 +18,10 @@ export function jobList(go) {
   const selected = new Set();
   let shown = [];
   let next = null;
+  let total = 0; // of all jobs
   let refused = false; // whether the filter is wrong
+  let deep = false; // whether one look was not enough: the rows then stay as they were found
+  let looking = null; // the search that is going on
 
   const tabs = h("nav", { class: "tabs", "aria-label": "Status" });
   const filter = h("input", {
@@ -41,17 +44,18 @@ export function jobList(go) {
   const empty = h("div", { class: "empty" });
   const newer = h("button", { onclick: goBack }, "Newer");
   const older = h("button", { onclick: goOn }, "Older");
-  const where = h("span", { class: "where" });
-  const pager = h("div", { class: "pager" }, newer, older, where);
+  const where = h("span", { class: "where", role: "status" });
+  const search = h("span", { class: "search" });
+  const pager = h("div", { class: "pager" }, newer, older, where, search);
 
   const element = h(
     "section", {},
     h("div", { class: "head" },
       h("h1", {}, "Jobs"),
-      h("button", { onclick: () => cleanUp(refresh) }, "Clean up…"),
+      h("button", { onclick: () => cleanUp(again) }, "Clean up…"),
       h("a", { class: "button primary", href: "/admin/add" }, "Add a job")),
     tabs,
-    h("form", { class: "filter", role: "search", onsubmit: (event) => { event.preventDefault(); search(); } },
+    h("form", { class: "filter", role: "search", onsubmit: (event) => { event.preventDefault(); apply(); } },
       h("label", { htmlFor: "filter" }, "Filter"), filter, h("button", {}, "Apply"),
       wanted.filter && h("a", { class: "button", href: address({ filter: "" }) }, "Clear")),
     fault, actions,
@@ -65,7 +69,7 @@ export function jobList(go) {
     return `/admin/jobs${text ? `?${text}` : ""}`;
   }
 
-  function search() {
+  function apply() {
     go(address({ filter: filter.value.trim() }));
   }
 
@@ -82,7 +86,13 @@ export function jobList(go) {
     wanted.cursor = cursor;
     history.replaceState(null, "", address({ cursor }));
     selected.clear();
-    refresh();
+    again();
+  }
+
+  function again() {
+    deep = false;
+    looking = null;
+    return refresh();
   }
 
   function selectPage() {
@@ -110,7 +120,7 @@ export function jobList(go) {
       const done = await api.post("/jobs/bulk", { action, filter: chosen });
       say(`${countOf(done.changed)} ${DONE[action]}` + (done.skipped ? `, ${number(done.skipped)} left alone` : ""));
       selected.clear();
-      await refresh();
+      await again();
     } catch (error) {
       say(error.message, "error");
     }
@@ -155,39 +165,82 @@ export function jobList(go) {
   }
 
   function draw() {
-    const focused = rows.contains(document.activeElement) && focusKey(document.activeElement);
-    fill(rows, shown.map(row));
-    if (focused) rows.querySelector(focused)?.focus();
+    refill(rows, shown.map(row));
     every.checked = shown.length > 0 && shown.every((job) => selected.has(job.id));
     table.hidden = !shown.length;
     newer.disabled = !before.length && !wanted.cursor;
     older.disabled = !next;
-    pager.hidden = newer.disabled && older.disabled;
+    pager.hidden = newer.disabled && older.disabled && !deep;
     drawActions();
+    drawWhere();
+    empty.hidden = shown.length > 0 || refused || Boolean(looking);
+    fill(empty, empty.hidden ? null : nothing());
+  }
+
+  function drawWhere() {
+    const found = `${countOf(shown.length)} found`;
+    const short = next && shown.length < LIMIT;
+    const words = looking ? `Looking through all jobs, ${found} so far` : short ? `Stopped, ${found}` : found;
+    const page = before.length ? `page ${number(before.length + 1)}` : "";
+    const text = [page, deep && words].filter(Boolean).join(": ");
+    if (where.textContent !== text) fill(where, text);
+    if (search.dataset.at === `${deep} ${Boolean(looking)} ${short}`) return;
+    search.dataset.at = `${deep} ${Boolean(looking)} ${short}`;
+    fill(search, !deep ? null : looking ? h("button", { onclick: stop }, "Stop") : [
+      short ? h("button", { onclick: lookOn }, "Look on") : null, h("button", { onclick: again }, "Look again"),
+    ]);
+  }
+
+  function stop() {
+    looking = null;
+    draw();
+  }
+
+  function load(cursor, limit) {
+    const asked = { limit, status: wanted.status, filter: wanted.filter, cursor };
+    return api.json(`/jobs?${new URLSearchParams(Object.entries(asked).filter(([, value]) => value))}`);
+  }
+
+  /** Look on until the page is full: the server looks at some hundred jobs at a time. */
+  async function lookOn() {
+    const mine = (looking = {});
+    draw();
+    while (looking === mine && next && shown.length < LIMIT) {
+      let page;
+      try {
+        page = await load(next, LIMIT - shown.length);
+      } catch (error) {
+        if (looking === mine) say(error.message, "error");
+        break;
+      }
+      if (looking !== mine) return;
+      shown = shown.concat(page.jobs);
+      next = page.next;
+      page.jobs.length ? draw() : drawWhere();
+    }
+    if (looking === mine) stop();
   }
 
   async function refresh(counts) {
-    const asked = { limit: LIMIT, status: wanted.status, filter: wanted.filter, cursor: wanted.cursor };
-    const text = new URLSearchParams(Object.entries(asked).filter(([, value]) => value));
     const [page, known] = await Promise.all([
-      api.json(`/jobs?${text}`).catch((error) => ({ error })),
+      deep ? null : load(wanted.cursor, LIMIT).catch((error) => ({ error })),
       counts ?? api.json("/jobs/stats"),
     ]);
+    total = known.total;
     drawTabs(known);
+    if (!page || deep) return;
     if (page.error) throw page.error;
     refused = false;
     shown = page.jobs;
     next = page.next;
     for (const id of selected) if (!shown.some((job) => job.id === id)) selected.delete(id);
     fill(fault);
-    draw();
-    fill(where, before.length ? `page ${number(before.length + 1)}` : "");
-    fill(empty, shown.length ? null : nothing(known));
-    empty.hidden = shown.length > 0;
+    deep = Boolean(next) && shown.length < LIMIT;
+    deep ? lookOn() : draw();
   }
 
-  function nothing(counts) {
-    if (counts.total && (wanted.status || wanted.filter)) {
+  function nothing() {
+    if (total && (wanted.status || wanted.filter)) {
       return h("p", {}, "No job matches. ", h("a", { href: "/admin/jobs" }, "Show all"));
     }
     return [h("p", {}, "There are no jobs yet."),
@@ -199,6 +252,7 @@ export function jobList(go) {
     title: "Jobs",
     element,
     refresh,
+    close: stop,
     fail(error) {
       fill(fault, clean(error.message, { lines: true }));
       refused = true;
@@ -206,12 +260,6 @@ export function jobList(go) {
       draw();
     },
   };
-}
-
-function focusKey(focused) {
-  const link = focused.getAttribute("href");
-  const label = focused.getAttribute("aria-label");
-  return link ? `a[href="${CSS.escape(link)}"]` : label && `[aria-label="${CSS.escape(label)}"]`;
 }
 
 /** Ask which finished jobs shall go, say how many that are, and delete them. */

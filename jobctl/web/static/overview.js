@@ -1,6 +1,6 @@
 // How it is: what runs and waits, who runs it, and what became of the jobs of late.
 import * as api from "/static/api.js";
-import { clean, fill, h } from "/static/dom.js";
+import { ask, clean, fill, h, refill, say } from "/static/dom.js";
 import { duration, lasting, number, progress, when } from "/static/format.js";
 import { bars, legend, lines } from "/static/plot.js";
 
@@ -22,8 +22,10 @@ export function overview(go) {
   const took = h("div", { class: "figure" });
   const names = h("div", { class: "scroll" });
   const running = h("div");
+  const all = h("button", { onclick: () => rest(null) }, "Pause all");
+  let paused = []; // names, and null for all jobs
 
-  const element = h("section", {}, h("div", { class: "head" }, h("h1", {}, "Overview")), tiles, signs,
+  const element = h("section", {}, h("div", { class: "head" }, h("h1", {}, "Overview"), all), tiles, signs,
     h("section", { class: "block" },
       h("div", { class: "head" }, h("h2", {}, "Activity"), choice, spans),
       h("div", { class: "columns" }, ended, took), names),
@@ -62,15 +64,50 @@ export function overview(go) {
     for (const plots of [ended, took]) plots.hidden = !plot.names.length;
     fill(ended, h("h3", {}, "Attempts by how they ended"), legend(counts), bars(ended.clientWidth || 320, plot, counts));
     fill(took, h("h3", {}, "Durations of those that completed"), legend(times), lines(took.clientWidth || 320, plot, times));
-    fill(names, plot.names.length ? table(plot.names) : h("p", { class: "empty" }, `Nothing has run in the last ${span}.`));
+    refill(names, plot.names.length ? table(plot.names, (one) => pauseButton(one.name)) : h("p", { class: "empty" }, `Nothing has run in the last ${span}.`));
+  }
+
+  function pauseButton(whose) {
+    const rests = paused.includes(whose);
+    const label = `${rests ? "Resume" : "Pause"} ${clean(whose)}`;
+    return h("button", { class: "small", "aria-label": label, onclick: () => (rests ? goOn(whose) : rest(whose)) },
+      rests ? "Resume" : "Pause");
+  }
+
+  async function rest(whose) {
+    const what = whose == null ? "all jobs" : `jobs named ${clean(whose)}`;
+    const words = h("p", {}, "Those that run go on to their end; none begins before you resume them. Schedules go on adding theirs.");
+    if (await ask(`Pause ${what}?`, words, "Pause")) await change("/pause", whose, `${what} paused`);
+  }
+
+  function goOn(whose) {
+    return change("/resume", whose, `${whose == null ? "all jobs" : `jobs named ${clean(whose)}`} resumed`);
+  }
+
+  async function change(path, whose, done) {
+    try {
+      await api.post(path, { name: whose });
+      say(done);
+    } catch (error) {
+      say(error.message, "error");
+    }
+    await refresh();
   }
 
   async function refresh() {
-    const [now] = await Promise.all([api.json("/overview"), look()]);
+    const [now] = await Promise.all([
+      api.json("/overview").then((found) => {
+        paused = found.paused.map((one) => one.name);
+        return found;
+      }),
+      look(),
+    ]);
+    all.hidden = paused.includes(null);
+    draw();
     fill(tiles, STATUSES.map((status) =>
       h("a", { href: `/admin/jobs?status=${status}`, class: `tile ${status} ${now.counts[status] ? "" : "none"}` },
         h("span", { class: "figure-number" }, number(now.counts[status])), " ", h("span", {}, status))));
-    fill(signs, ...said(now));
+    refill(signs, ...said(now, goOn));
     fill(running, now.running.length ? runs(now) : h("p", { class: "empty" }, "No job runs now."));
   }
 
@@ -83,7 +120,7 @@ export function overview(go) {
   };
 }
 
-function said(now) {
+function said(now, goOn) {
   const signs = [];
   const sign = (kind, ...words) => signs.push(h("li", { class: kind }, ...words));
   const daemon = now.daemon;
@@ -99,16 +136,17 @@ function said(now) {
     sign("", "Due for longest: ", h("a", { href: `/admin/jobs/${encodeURIComponent(now.oldest.id)}` }, clean(now.oldest.name)), ", due ", when(now.oldest.since), ".");
   } else if (now.counts.pending) sign("", "Nothing is due: what is pending waits for its time, for others, or is paused.");
   for (const pause of now.paused) {
-    sign("warn", pause.name == null ? "All jobs are paused" : `Jobs named ${clean(pause.name)} are paused`, " for ", lasting(pause.since), ": ",
-      h("code", {}, pause.name == null ? "jobctl resume" : `jobctl resume ${clean(pause.name)}`), " ends that.");
+    const [who, whom] = pause.name == null ? ["All jobs", "all"] : [`Jobs named ${clean(pause.name)}`, clean(pause.name)];
+    sign("warn", `${who} have been paused for `, lasting(pause.since), ". ",
+      h("button", { class: "small", "aria-label": `Resume ${whom}`, onclick: () => goOn(pause.name) }, "Resume"));
   }
   if (!now.counts.total) sign("", "There are no jobs yet. ", h("a", { href: "/admin/add" }, "Add one"), ".");
   signs.push(h("li", { class: "quiet" }, clean(now.store), ` · jobctl ${clean(now.version)}`));
   return signs;
 }
 
-function table(series) {
-  const heads = ["Name", "Completed", "Retried", "Dead", "p50", "p95"];
+function table(series, action) {
+  const heads = ["Name", "Completed", "Retried", "Dead", "p50", "p95", ""];
   const cell = (label, text, kind = "") => h("td", { class: `number ${kind}`, "data-label": label }, text);
   return h("table", { class: "rows stacked" },
     h("thead", {}, h("tr", {}, heads.map((word, n) => h("th", { scope: "col", class: n ? "number" : "" }, word)))),
@@ -118,7 +156,8 @@ function table(series) {
       cell("Retried", one.total_retried ? number(one.total_retried) : ""),
       cell("Dead", one.total_failed ? number(one.total_failed) : "", "failed"),
       cell("p50", duration(one.total_p50)),
-      cell("p95", duration(one.total_p95))))));
+      cell("p95", duration(one.total_p95)),
+      h("td", { class: "number" }, action(one))))));
 }
 
 function runs(now) {
