@@ -9,7 +9,7 @@ from tests.crash.powercut import DROP, FLUSH
 from tests.crash.tracer import Call, Tracee
 
 
-class Fault(NamedTuple):
+class Cut(NamedTuple):
     """What happens at which calls, before the power is cut.
 
     `late` lets the kernel write back all that it has.
@@ -23,22 +23,22 @@ class Fault(NamedTuple):
 
 
 #: What can happen, by name.
-FAULTS = {
-    "drop": Fault("power cut, log dropped"),
-    "flush": Fault("power cut, log flushed", FLUSH),
-    "late": Fault("power cut, all written back", late=True),
-    "torn": Fault(
+CUTS = {
+    "drop": Cut("power cut, log dropped"),
+    "flush": Cut("power cut, log flushed", FLUSH),
+    "late": Cut("power cut, all written back", late=True),
+    "torn": Cut(
         "power cut, half a write done",
         late=True,
         fits=Tracee.can_halve,
         strike=Tracee.make_half,
     ),
-    "pages": Fault(
+    "pages": Cut(
         "power cut, the last page of a write done",
         FLUSH,
         fits=Tracee.crosses_page,
         strike=Tracee.make_last_page,
     ),
     # The disk fails while somebody waits for it, and the power is cut later.
-    "error": Fault("EIO of the disk, then power cut"),
+    "error": Cut("EIO of the disk, then power cut"),
 }

@@ -20,7 +20,7 @@ from pathlib import Path
 import msgspec
 
 import jobctl.stores.directory
-from tests.crash.cuts import FAULTS, Fault
+from tests.crash.cuts import CUTS, Cut
 from tests.crash.powercut import Disk
 from tests.crash.repertoire import PLAYS
 from tests.crash.stepping import State, all_mutants
@@ -30,7 +30,7 @@ _SYNCS = ("fsync", "fdatasync")
 
 
 class Order(msgspec.Struct, frozen=True):
-    """What shall be played, on a disk of which kind, with what going wrong.
+    """What shall be played, on a disk of which kind, and how its power is cut.
 
     Only each `step`-th point is tried. With a mutant it ends at the first loss.
     """
@@ -38,7 +38,7 @@ class Order(msgspec.Struct, frozen=True):
     base: str
     kind: str
     play: str
-    faults: list[str]
+    cuts: list[str]
     step: int = 1
     mutant: str = ""
 
@@ -79,11 +79,11 @@ class Lab:
         self._of = 0
 
     def report(self) -> dict[str, Tried]:
-        """Try all that is ordered; return what came of it, by the name of the fault."""
+        """Try all that is ordered; return what came of it, by the name of the cut."""
         report = {}
-        for name in self.order.faults:
+        for name in self.order.cuts:
             tried = report[name] = Tried()
-            points = self.errors() if name == "error" else self.cuts(FAULTS[name])
+            points = self.errors() if name == "error" else self.cuts(CUTS[name])
             for where, told in points:
                 tried.points += 1
                 tried.acknowledged += told.count(b"+")
@@ -95,19 +95,19 @@ class Lab:
             tried.of = self._of
         return report
 
-    def cuts(self, fault: Fault) -> Iterator[tuple[str, bytes]]:
+    def cuts(self, how: Cut) -> Iterator[tuple[str, bytes]]:
         """Cut the power at each call, and after the last; yield where, and what was told."""
         at, self._of = 1, sys.maxsize
         while at <= self._of:
             tracee = self.begin()
-            calls = (one for one in tracee.calls() if fault.fits(tracee, one))
+            calls = (one for one in tracee.calls() if how.fits(tracee, one))
             call, count = _go_to(at, calls)
             if call is None:
                 assert tracee.code == 0, "it failed by itself"
                 self._of = count + 1
             else:
-                fault.strike(tracee, call)
-            yield f"{at}, {call or 'the end'}", self.cut(tracee, fault)
+                how.strike(tracee, call)
+            yield f"{at}, {call or 'the end'}", self.cut(tracee, how)
             at += self.order.step
 
     def errors(self) -> Iterator[tuple[str, bytes]]:
@@ -132,7 +132,7 @@ class Lab:
             if call is None:
                 of = count + 1
             where = f"{at}, {call or 'the end'}, after an error of the {nth}. sync"
-            yield where, self.cut(tracee, FAULTS["error"])
+            yield where, self.cut(tracee, CUTS["error"])
             at += self.order.step
         return of
 
@@ -146,11 +146,11 @@ class Lab:
 
         return Tracee(action, folder)
 
-    def cut(self, tracee: Tracee, fault: Fault) -> bytes:
+    def cut(self, tracee: Tracee, how: Cut) -> bytes:
         """Cut the power; return what was told by then. The disk is there again, read-only."""
-        if fault.late:
+        if how.late:
             self.disk.sync()
-        self.disk.cut(fault.mode)
+        self.disk.cut(how.mode)
         told = tracee.end()
         self.disk.come_back()
         return told
