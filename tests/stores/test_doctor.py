@@ -440,6 +440,23 @@ def test_a_write_that_could_not_be_made_durable(path: Path) -> None:
     assert not list((path / "journal").glob("*.broken"))
 
 
+def test_a_length_that_is_half_there(path: Path) -> None:
+    """Its first digits are another number, which would void all that was acknowledged."""
+    store = DirectoryStore(path)
+    put(store, make_job("last"))
+    known = ids(store.list(limit=100))
+    with failing("rename", 1), failing("fdatasync", 1), pytest.raises(StoreUnwritable):
+        put(store, make_job("void"))
+    store.close()
+    [marker] = (path / "journal").glob("*.broken")
+    marker.write_bytes(marker.read_bytes()[:2])
+    repair(path, LATER)
+    assert found(path) == []
+    store = DirectoryStore(path)
+    assert ids(store.list(limit=100)) == known
+    store.close()
+
+
 def test_what_was_left_over(path: Path) -> None:
     names = [
         "store.json.99-abc",

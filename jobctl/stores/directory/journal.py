@@ -311,9 +311,11 @@ def _mark_broken(path: str, good: int) -> None:
     try:
         fd = open_file(path, os.O_WRONLY | os.O_CREAT)
         try:
-            os.write(fd, b"%d" % good)
+            os.write(fd, b"%d\n" % good)
+            os.fsync(fd)
         finally:
             os.close(fd)
+        sync_folder(os.path.dirname(path))  # or what has failed counts after a power cut
     except OSError:
         pass
 
