@@ -19,7 +19,7 @@ from tests.crash.store_steps import (
     compact,
     waiting,
 )
-from tests.crash.upkeep_plays import Backup, Repair, Restore
+from tests.crash.upkeep_plays import Backup, Broken, Repair, Restore, RestoreAnew
 from tests.helpers import make_job, put
 
 
@@ -67,7 +67,9 @@ PLAYS: dict[str, Play] = {
     **{name: Play(name) for name in SCENARIOS},
     "stubborn": Stubborn(),
     "told it failed": Stubborn(late=True),
+    "told that nothing works": Broken(),
     "backup": Backup(),
     "restore": Restore(),
+    "restore anew": RestoreAnew(),
     "repair": Repair(),
 }

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import shutil
 from pathlib import Path
+from typing import Any
 
 from jobctl.stores.directory import journal
 from jobctl.stores.directory.backup import backup
@@ -11,7 +14,7 @@ from jobctl.stores.directory.doctor import examine
 from jobctl.stores.directory.repair import repair
 from jobctl.stores.directory.restore import check, restore
 from jobctl.stores.directory.store import DirectoryStore
-from tests.crash.plays import Play, Tell
+from tests.crash.plays import Play, Stubborn, Tell
 from tests.crash.stepping import State, state
 from tests.crash.store_steps import SMALL
 from tests.helpers import NOON, claim, end, make_job, put
@@ -100,6 +103,22 @@ class Restore(_Upkeep):
         return found
 
 
+class RestoreAnew(_Upkeep):
+    """Where there was no store there is none, or all of the one that was backed up."""
+
+    def prepare(self, folder: Path, scratch: Path) -> None:
+        super().prepare(folder, scratch)
+        backup(folder / "store", folder / "b.tar", NOON)
+        shutil.rmtree(folder / "store")
+
+    def run(self, folder: Path, tell: Tell) -> None:
+        restore(folder / "store", folder / "b.tar", NOON)
+        tell(b"+")
+
+    def allowed(self, told: bytes) -> list[State]:
+        return self.expected if told else [{}, self.expected[0]]
+
+
 class Repair(_Upkeep):
     """It can be begun anew, and ends as if nothing had happened; no byte is lost."""
 
@@ -138,6 +157,27 @@ class Repair(_Upkeep):
 
     def look_read_only(self, folder: Path) -> State | None:
         return self.expected[0]
+
+
+class Broken(Stubborn):
+    """A write could not be made durable, and the disk has taken no new segment either."""
+
+    def __init__(self) -> None:
+        super().__init__(late=True)
+
+    def run(self, folder: Path, tell: Tell) -> None:
+        def rename(*names: Any, **folders: Any) -> None:
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+        DirectoryStore(folder / "store").close()
+        os.rename = rename
+        super().run(folder, tell)
+
+    def look(self, folder: Path, copy: Path) -> State:
+        for path in (folder / "store", copy / "store"):
+            if any(path.glob("journal/*.broken")):
+                assert repair(path, NOON).left == []
+        return super().look(folder, copy)
 
 
 def _state(path: Path) -> State:
