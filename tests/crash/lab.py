@@ -6,6 +6,7 @@ imported once: each time costs a fork, a mount, and a look at what is left.
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import importlib
 import os
@@ -27,6 +28,8 @@ from tests.crash.stepping import State, all_mutants
 from tests.crash.tracer import PAGE, Call, Tracee
 
 _SYNCS = ("fsync", "fdatasync")
+#: The exit code when there can be no such disk.
+UNABLE = 69
 
 
 class Order(msgspec.Struct, frozen=True):
@@ -225,6 +228,9 @@ def _in_a_child(look: Callable[[], Seen]) -> Seen:
     if not pid:
         try:
             seen = look()
+        except (AttributeError, NameError, TypeError):  # of a mutant that does not fit any more
+            traceback.print_exc()
+            os._exit(1)
         except BaseException:  # whatever it is, it is wrong
             seen = Seen(wrong=traceback.format_exc())
         with os.fdopen(theirs, "wb") as file:
@@ -233,7 +239,7 @@ def _in_a_child(look: Callable[[], Seen]) -> Seen:
     os.close(theirs)
     with os.fdopen(ours, "rb") as file:
         text = file.read()
-    os.waitpid(pid, 0)
+    assert os.waitpid(pid, 0)[1] == 0, "the look itself failed"
     return msgspec.json.decode(text, type=Seen)
 
 
@@ -242,7 +248,14 @@ def main() -> None:
         importlib.import_module(f"jobctl.stores.directory.{module.name}")
     importlib.import_module("ctypes")
     order = msgspec.json.decode(sys.argv[1], type=Order)
-    sys.stdout.buffer.write(msgspec.json.encode(Lab(order).report()))
+    try:
+        lab = Lab(order)
+    except OSError as err:
+        if err.errno != errno.ENODEV:
+            raise
+        print(f"this kernel does not know {order.kind}", file=sys.stderr)
+        sys.exit(UNABLE)
+    sys.stdout.buffer.write(msgspec.json.encode(lab.report()))
 
 
 if __name__ == "__main__":

@@ -20,7 +20,7 @@ import shutil
 import struct
 import subprocess
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 
 SHUTDOWN = 0x8004587D
@@ -51,8 +51,10 @@ def why_not(kind: str) -> str | None:
     for command in (_MKFS[kind][0], NAMESPACE[0]):
         if shutil.which(command) is None:
             return f"{command} is not installed"
-    if not os.path.exists("/dev/loop-control"):
-        return "there are no loop devices"
+    try:
+        os.close(_free_loop()[1])
+    except OSError as err:
+        return f"no loop device can be used here: {err.strerror}"
     done = subprocess.run([*NAMESPACE, "mount", "-t", "tmpfs", "tmpfs", "/mnt"])
     return "nothing can be mounted here" if done.returncode else None
 
@@ -148,20 +150,30 @@ def _status(limit: int = 0) -> bytes:
 
 def _loop(image: Path) -> tuple[str, int]:
     """Attach an image to a loop device; return that, and a descriptor that keeps it."""
-    control = os.open("/dev/loop-control", os.O_RDWR | os.O_CLOEXEC)
     file = os.open(image, os.O_RDWR | os.O_CLOEXEC)
     config = struct.pack("=II", file, 0) + _status() + bytes(64)  # struct loop_config
     try:
         while True:
-            device = f"/dev/loop{fcntl.ioctl(control, _LOOP_GET_FREE)}"
-            held = os.open(device, os.O_RDWR | os.O_CLOEXEC)
-            with suppress(OSError):  # another process was faster
+            device, held = _free_loop()
+            try:
                 fcntl.ioctl(held, _LOOP_CONFIGURE, config)
                 return device, held
-            os.close(held)
+            except OSError as err:
+                os.close(held)
+                if err.errno != errno.EBUSY:  # another process was faster
+                    raise
     finally:
         os.close(file)
+
+
+def _free_loop() -> tuple[str, int]:
+    """Return a loop device that nobody uses yet, and a descriptor of it. Raises OSError."""
+    control = os.open("/dev/loop-control", os.O_RDWR | os.O_CLOEXEC)
+    try:
+        device = f"/dev/loop{fcntl.ioctl(control, _LOOP_GET_FREE)}"
+    finally:
         os.close(control)
+    return device, os.open(device, os.O_RDWR | os.O_CLOEXEC)
 
 
 def _mount(what: str, where: Path, kind: str, flags: int = 0) -> None:

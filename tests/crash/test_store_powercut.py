@@ -14,7 +14,7 @@ import pytest
 
 from tests.crash import powercut, tracer
 from tests.crash.cuts import CUTS
-from tests.crash.lab import Order, Tried
+from tests.crash.lab import UNABLE, Order, Tried
 from tests.crash.mutants import MUTANTS
 from tests.crash.repertoire import PLAYS
 from tests.crash.results import record
@@ -70,6 +70,8 @@ def try_all(order: Order) -> dict[str, Tried]:
     if why_not:
         pytest.skip(why_not)
     done = subprocess.run(command(order), cwd=ROOT, capture_output=True)
+    if done.returncode == UNABLE:
+        pytest.skip(done.stderr.decode().strip())
     assert done.returncode == 0, done.stderr.decode()
     return msgspec.json.decode(done.stdout, type=dict[str, Tried])
 
