@@ -10,9 +10,10 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check -qq install
 JOBS ?= 2
 PYTEST_ARGS ?=
 MINUTES ?= 30
+EXAMPLES ?= 2000
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo test check format snapshots crash-test rows soak tour bench clean
+.PHONY: help venv demo test check format snapshots crash-test model-test rows soak tour bench clean
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 20
@@ -57,6 +58,9 @@ snapshots: $(VENV)/.dev  ## write the outputs that tests compare with anew: read
 
 crash-test: $(VENV)/.dev  ## the crash tests alone, at full size
 	JOBCTL_FULL=1 $(BIN)/pytest tests/crash $(PYTEST_ARGS)
+
+model-test: $(VENV)/.dev  ## the stores against the model: EXAMPLES (2000) lives of 80 steps each
+	JOBCTL_FULL=1 JOBCTL_EXAMPLES=$(EXAMPLES) $(BIN)/pytest -n $(JOBS) tests/contract/test_model.py $(PYTEST_ARGS)
 
 rows: $(VENV)/.dev  ## what handlers may do to their workers, as a table with measured times
 	@$(BIN)/python -m tests.crash.rows
