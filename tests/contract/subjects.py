@@ -6,6 +6,7 @@ A new kind of store needs a subject, and a line at the end of test_model.py.
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import signal
 import tempfile
@@ -112,7 +113,13 @@ class InFolder:
             elif what == "zeros":
                 file.write(bytes(700))
             elif what == "odd":
-                file.write(b'{"kind":"job","id":"a1"}\n\xff\n')
+                # The next states of jobs, but for a checksum that fits.
+                found = tail.read_bytes().splitlines(keepends=True)
+                states = [line for line in found if b'"status":"' in line][-3:]
+                for line in states:
+                    rev = re.sub(rb'"rev":(\d+)', b'"rev":9\\1', line)
+                    file.write(re.sub(rb'"status":"\w+"', b'"status":"failed"', rev))
+                file.write(b"\xff\n")
         index = self._path / "index.sqlite"
         if what.endswith("index"):
             kept = self._keep_index(index)
