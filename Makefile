@@ -10,9 +10,10 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check -qq install
 JOBS ?= 2
 PYTEST_ARGS ?=
 MINUTES ?= 30
+EXAMPLES ?= 2000
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo test check format snapshots crash-test rows soak tour bench clean
+.PHONY: help venv demo test check format snapshots crash-test model-test fuzz rows soak tour bench clean
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 20
@@ -64,6 +65,12 @@ crash-test: $(VENV)/.dev  ## the durability promise at full size; writes docs/du
 	@$(BIN)/python -m tests.crash.durability begin
 	JOBCTL_FULL=1 $(BIN)/pytest -n $(JOBS) $(PYTEST_ARGS) $(PROMISE); code=$$?; \
 	$(BIN)/python -m tests.crash.durability && exit $$code
+
+model-test: $(VENV)/.dev  ## the stores against the model: EXAMPLES (2000) lives of 80 steps each
+	JOBCTL_FULL=1 JOBCTL_EXAMPLES=$(EXAMPLES) $(BIN)/pytest -n $(JOBS) tests/contract/test_model.py $(PYTEST_ARGS)
+
+fuzz: $(VENV)/.dev  ## random texts for all that reads some
+	JOBCTL_FULL=1 $(BIN)/pytest -n $(JOBS) tests/fuzz $(PYTEST_ARGS)
 
 rows: $(VENV)/.dev  ## what handlers may do to their workers, as a table with measured times
 	@$(BIN)/python -m tests.crash.rows

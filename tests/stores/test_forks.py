@@ -19,8 +19,8 @@ from jobctl.errors import StoreBusy, StoreUnwritable
 from jobctl.stores.directory.doctor import examine
 from jobctl.stores.directory.index import Index
 from jobctl.stores.directory.store import DirectoryStore
+from tests.children import Child, held_locks, in_child, open_files
 from tests.helpers import NOON, after, claim, eventually, ids, make_job, put
-from tests.stores.children import Child, held_locks, in_child, open_files
 from tests.stores.test_locks import HOLD, ROOT, start
 from tests.stores.tools import claim_order, picture, rebuilt
 
@@ -248,7 +248,7 @@ def test_a_child_keeps_no_lock_that_a_thread_of_its_parent_waits_for(path: Path)
 #: A thread waits for the lock; the main thread forks, too soon for it to come to rest.
 WAITS = """
 import threading, time
-from tests.stores.children import open_files
+from tests.children import open_files
 from tests.helpers import eventually
 from jobctl.stores.directory import forks
 store._patience = 0.05  # of a fork; the lock's own is longer

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import stat
 from pathlib import Path
 
 from jobctl.errors import StoreError
@@ -65,18 +66,27 @@ def hangs(path: Path) -> bool:
 
 
 def _present(path: Path) -> int:
-    """Return the inode of the file; make it, empty, if it is not there."""
+    """Return the inode of the file; make it, empty, if it is not there.
+
+    Raises sqlite3.OperationalError for a FIFO, a folder or a link: SQLite would follow it, and
+    what it leads to may be somebody else's.
+    """
     while True:
         try:
-            return path.stat().st_ino
+            info = path.lstat()
         except FileNotFoundError:
             # SQLite would make it 0644; -wal and -shm follow the mode of the file.
+            flags = os.O_CREAT | os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
             try:
-                os.close(os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600))
+                os.close(os.open(path, flags, 0o600))
             except OSError as err:
                 raise store_error(err, path) from err
         except OSError as err:
             raise store_error(err, path) from err
+            continue
+        if not stat.S_ISREG(info.st_mode):
+            raise sqlite3.OperationalError("it is not a regular file: move it away")
+        return info.st_ino
 
 
 class Index(JobTable):

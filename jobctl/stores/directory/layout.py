@@ -9,6 +9,7 @@ from pathlib import Path
 
 import msgspec
 
+from jobctl.core.unreadable import UNREADABLE
 from jobctl.errors import (
     StoreCorrupt,
     StoreError,
@@ -108,7 +109,7 @@ def _read_header(layout: Layout) -> Header | None:
 def _header_of(layout: Layout, text: bytes) -> Header:
     try:
         header = msgspec.json.decode(text, type=Header)
-    except (msgspec.MsgspecError, UnicodeDecodeError) as err:
+    except UNREADABLE as err:
         raise StoreCorrupt(
             f"{layout.header} cannot be read ({err}): run jobctl doctor --repair, or put it "
             "back from a backup"

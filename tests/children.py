@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import pickle
 import traceback
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
@@ -17,7 +18,9 @@ class Child:
 
     def __init__(self, work: Callable[[], Any]) -> None:
         read, write = os.pipe()
-        self.pid = os.fork()
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)  # that there are threads
+            self.pid = os.fork()
         if not self.pid:
             os.close(read)
             told: tuple[bool, Any] = (False, "it ended before it had a result")
@@ -32,14 +35,22 @@ class Child:
         os.close(write)
         self._read = read
 
-    def result(self) -> Any:
-        """Return what the child's work returned; fail with its traceback if it raised."""
+    def told(self) -> tuple[bool, Any] | None:
+        """Return whether its work came to an end, and what it returned or its traceback.
+
+        None if it was killed.
+        """
         with open(self._read, "rb") as file:
             text = file.read()
         os.waitpid(self.pid, 0)
-        good, found = pickle.loads(text)
-        assert good, found
-        return found
+        return pickle.loads(text) if text else None
+
+    def result(self) -> Any:
+        """Return what the child's work returned; fail with its traceback if it raised."""
+        told = self.told()
+        assert told is not None, "it was killed"
+        assert told[0], told[1]
+        return told[1]
 
 
 def in_child(work: Callable[[], T]) -> T:
