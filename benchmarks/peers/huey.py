@@ -1,0 +1,57 @@
+"""huey on SQLite and on files. It takes a job out before it runs it: one that dies is lost."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from huey import FileHuey, SqliteHuey
+
+from benchmarks.peers.peer import Peer, Work
+from benchmarks.peers.protocol import here, script, speak
+from benchmarks.peers.work import work
+
+#: Seconds between two looks of an idle worker: nothing else wakes one.
+POLL = "0.01"
+
+
+def connect(setting: str, folder: Path) -> tuple[Any, Any]:
+    """Return the queue and its task."""
+    queue: Any
+    if setting == "files":
+        queue = FileHuey("bench", path=str(folder / "files"), results=False)
+    else:
+        fsync = setting == "sqlite full"
+        path = str(folder / "huey.db")
+        queue = SqliteHuey("bench", filename=path, fsync=fsync, timeout=60, results=False)
+    return queue, queue.task()(work)
+
+
+if place := here():
+    app, _ = connect(*place)
+
+
+class Huey(Peer):
+    """Workers are processes."""
+
+    def open(self) -> None:
+        self.queue, self.task = connect(self.setting, self.folder)
+
+    def add(self, job: Work, *, asynchronous: bool = False) -> object:
+        return self.task(**job)
+
+    def workers(self, concurrency: int, *, asynchronous: bool = False) -> list[list[str]]:
+        self.no_coroutines(asynchronous)
+        kind = ["-k", "process", "-w", str(concurrency)]
+        flags = ["-d", POLL, "-m", POLL, "-n", "-q"]
+        return [[script("huey_consumer"), "benchmarks.peers.huey.app", *kind, *flags]]
+
+    def in_force(self) -> str:
+        if self.setting == "files":
+            return "no sync at all"
+        ((found,),) = self.queue.storage.sql("pragma synchronous", results=True)
+        return f"PRAGMA synchronous = {found}"
+
+
+if __name__ == "__main__":
+    speak(Huey, ["sqlite full", "sqlite off", "files"])
