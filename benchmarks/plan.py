@@ -11,8 +11,9 @@ class Measurement(NamedTuple):
     """One call of a tool's script.
 
     Its size is `seconds` of what the tool adds (`rate` is adds) or drains, or `size` jobs.
-    A `brief` one is asked of every setting; `once` is not taken again in later rounds;
-    `together` is taken of all tools at once: nobody is in the way of one that sleeps.
+    With `of` it is asked of these alone. A `brief` one is asked of every setting; `once` is
+    not taken again in later rounds; `together` is taken of all tools at once: nobody is in
+    the way of one that sleeps.
     """
 
     group: str
@@ -21,6 +22,7 @@ class Measurement(NamedTuple):
     rate: str = ""
     seconds: float = 1.0
     size: int = 0
+    of: tuple[str, ...] = ()
     brief: bool = False
     once: bool = False
     together: bool = False
@@ -55,6 +57,7 @@ def plan(quick: bool) -> list[Measurement]:
         Measurement(*_drain(10), rate="drains", seconds=0.6),
         Measurement(*_drain(10, call="async"), rate="drains", seconds=0.6),
         Measurement(*_drain(10, "--seconds", "0.005"), size=600),
+        Measurement("drain", "shell", size=200, of=("jobctl", "taskspooler")),
         Measurement("latency", "mixed", size=400),
         Measurement("latency", "latency", size=100, brief=True),
         Measurement("start", "start"),

@@ -9,7 +9,8 @@ class Tool(NamedTuple):
     """A tool at one setting: a row of the tables.
 
     `adds` and `drains` are about how many jobs a second it does: they make each measurement
-    take as long for a slow tool as for a fast one. `brief` leaves the less telling ones out.
+    take as long for a slow tool as for a fast one; 0 says that it does not do that. `brief`
+    leaves the less telling ones out.
     """
 
     name: str
@@ -34,18 +35,20 @@ LOST = "a job that is running when its worker dies is lost"
 
 JOBCTL = "jobctl"
 BARE = "append + fdatasync"
-HUEY_FULL = "huey, SqliteHuey full"
+HUEY_FULL = "huey, SqliteHuey full, threads"
 
 TOOLS = [
     Tool(JOBCTL, "jobctl", "default", 4000, 10_000, POWER,
          "a process for each handler at a time, from a fork server; recovered when killed"),
     Tool(BARE, "bare", "default", 5000, 0, POWER, "nothing: the limit of the disk"),
-    Tool(HUEY_FULL, "huey", "sqlite full", 2000, 1000, POWER,
-         f"processes, polling every 10 ms; {LOST}"),
-    Tool("huey, SqliteHuey off", "huey", "sqlite off", 10_000, 2000, KILL,
+    Tool(HUEY_FULL, "huey", "sqlite full thread", 2000, 1500, POWER,
+         f"threads of one process, polling every 10 ms; {LOST}"),
+    Tool("huey, SqliteHuey full, processes", "huey", "sqlite full process", 2000, 800, POWER,
          f"processes, polling every 10 ms; {LOST}", True),
-    Tool("huey, FileHuey", "huey", "files", 8000, 800, KILL,
-         f"processes, polling every 10 ms; {LOST}", True),
+    Tool("huey, SqliteHuey off", "huey", "sqlite off thread", 10_000, 4000, KILL,
+         f"threads of one process, polling every 10 ms; {LOST}", True),
+    Tool("huey, FileHuey", "huey", "files thread", 8000, 800, KILL,
+         f"threads of one process, polling every 10 ms; {LOST}", True),
     Tool("litequeue", "litequeue", "default", 15_000, 8000, KILL,
          "a loop of ours in processes, polling every 5 ms; recovery is the caller's"),
     Tool("persist-queue, SQLiteAckQueue", "persistqueue", "default", 2000, 800, POWER,
@@ -60,16 +63,18 @@ TOOLS = [
          "2 processes, the rest threads of theirs"),
     Tool("Dramatiq, everysec", "dramatiq", "everysec", 3000, 1500, SECOND,
          "2 processes, the rest threads of theirs", True),
-    Tool("Celery, always", "celery", "always late", 800, 500, POWER,
+    Tool("Celery, always, prefork", "celery", "always late prefork", 800, 500, POWER,
          "prefork processes, acks_late"),
-    Tool("Celery, everysec", "celery", "everysec early", 1000, 900, SECOND,
-         f"prefork processes, acks early, its default: {LOST}", True),
+    Tool("Celery, everysec, threads", "celery", "everysec early threads", 1000, 900, SECOND,
+         f"threads of one process, acks early, its default: {LOST}", True),
     Tool("SAQ, always", "saq", "always", 1500, 500, POWER,
-         "2 processes of coroutines; plain functions in threads"),
+         "coroutines of one process; plain functions in threads"),
     Tool("SAQ, everysec", "saq", "everysec", 2500, 800, SECOND,
-         "2 processes of coroutines; plain functions in threads", True),
+         "coroutines of one process; plain functions in threads", True),
     Tool("Procrastinate, PostgreSQL", "procrastinate", "default", 800, 200, POWER,
          "coroutines of one process; plain functions in threads; synchronous_commit on"),
+    Tool("task-spooler", "taskspooler", "default", 0, 0, "nothing: its queue is in memory",
+         "commands alone, each a process"),
 ]  # fmt: skip
 
 

@@ -86,7 +86,9 @@ class Turns:
 
     def _asked(self, one: Measurement, tool: Tool) -> bool:
         """Return whether a tool takes part: a quick run has none of the brief ones."""
-        if one.rate == "drains" and not tool.drains:
+        if one.of:
+            return tool.module in one.of
+        if not (tool.adds if one.rate == "adds" else tool.drains):
             return False
         return not tool.brief or (one.brief and not self._quick)
 

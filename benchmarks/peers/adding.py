@@ -35,14 +35,17 @@ def add(peer: Peer, size: int) -> Iterator[Figure]:
 def add8(peer: Peer, size: int) -> Iterator[Figure]:
     """Yield how many jobs a second eight processes add together, and the longest single add."""
     fork = multiprocessing.get_context("fork")
-    together, results = fork.Barrier(CROWD), fork.Queue()
+    together, results = fork.Barrier(CROWD, timeout=30), fork.Queue()
+    first = fork.Process(target=peer.open)  # makes tables, which several at once cannot
+    first.start()
+    first.join()
     crowd = [
-        fork.Process(target=_one_of, args=(peer, size // CROWD, together, results))
+        fork.Process(target=_one_of, args=(peer, size // CROWD, together, results), daemon=True)
         for _ in range(CROWD)
     ]
     for process in crowd:
         process.start()
-    found = [results.get(timeout=120) for _ in crowd]
+    found = [results.get(timeout=60) for _ in crowd]
     for process in crowd:
         process.join()
     begun, ended, worst = zip(*found, strict=True)

@@ -1,4 +1,4 @@
-"""Celery's prefork pool. Settings: a job is acknowledged early, the default, or late."""
+"""Celery: pools of processes or threads; a job is acknowledged early, the default, or late."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 from celery import Celery as App
 
-from benchmarks.peers.onredis import FSYNCS, OnRedis, socket
+from benchmarks.peers.onredis import OnRedis, socket
 from benchmarks.peers.peer import Work
 from benchmarks.peers.protocol import here, script, speak
 from benchmarks.peers.work import work
@@ -33,7 +33,7 @@ if place := here():
 
 
 class Celery(OnRedis):
-    """Workers are processes."""
+    """Workers are processes (prefork) or threads, as the setting ends."""
 
     def open(self) -> None:
         self.app, self.task = connect(self.setting, self.folder)
@@ -45,7 +45,14 @@ class Celery(OnRedis):
 
     def workers(self, concurrency: int, *, asynchronous: bool = False) -> list[list[str]]:
         self.no_coroutines(asynchronous)
-        pool = ["-P", "prefork", "-c", str(concurrency), "--prefetch-multiplier", AHEAD]
+        pool = [
+            "-P",
+            self.setting.split()[-1],
+            "-c",
+            str(concurrency),
+            "--prefetch-multiplier",
+            AHEAD,
+        ]
         flags = ["--without-gossip", "--without-mingle", "--without-heartbeat", "-l", "ERROR"]
         return [
             [script("celery"), "-A", "benchmarks.peers.celery:app", "worker", *pool, *flags]
@@ -53,4 +60,4 @@ class Celery(OnRedis):
 
 
 if __name__ == "__main__":
-    speak(Celery, [f"{fsync} {acks}" for acks in ("early", "late") for fsync in FSYNCS])
+    speak(Celery, ["always late prefork", "everysec early threads"])

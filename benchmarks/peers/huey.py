@@ -18,10 +18,10 @@ POLL = "0.01"
 def connect(setting: str, folder: Path) -> tuple[Any, Any]:
     """Return the queue and its task."""
     queue: Any
-    if setting == "files":
+    if "files" in setting:
         queue = FileHuey("bench", path=str(folder / "files"), results=False)
     else:
-        fsync = setting == "sqlite full"
+        fsync = "full" in setting
         path = str(folder / "huey.db")
         queue = SqliteHuey("bench", filename=path, fsync=fsync, timeout=60, results=False)
     return queue, queue.task()(work)
@@ -32,7 +32,7 @@ if place := here():
 
 
 class Huey(Peer):
-    """Workers are processes."""
+    """Workers are threads or processes, as the setting ends."""
 
     def open(self) -> None:
         self.queue, self.task = connect(self.setting, self.folder)
@@ -42,16 +42,18 @@ class Huey(Peer):
 
     def workers(self, concurrency: int, *, asynchronous: bool = False) -> list[list[str]]:
         self.no_coroutines(asynchronous)
-        kind = ["-k", "process", "-w", str(concurrency)]
+        kind = ["-k", self.setting.split()[-1], "-w", str(concurrency)]
         flags = ["-d", POLL, "-m", POLL, "-n", "-q"]
         return [[script("huey_consumer"), "benchmarks.peers.huey.app", *kind, *flags]]
 
     def in_force(self) -> str:
-        if self.setting == "files":
+        if "files" in self.setting:
             return "no sync at all"
         ((found,),) = self.queue.storage.sql("pragma synchronous", results=True)
         return f"PRAGMA synchronous = {found}"
 
 
 if __name__ == "__main__":
-    speak(Huey, ["sqlite full", "sqlite off", "files"])
+    speak(
+        Huey, ["sqlite full thread", "sqlite full process", "sqlite off thread", "files thread"]
+    )

@@ -37,6 +37,10 @@ class Jobctl(Peer):
         name = "awork" if asynchronous else "work"
         return self.queue.add_many((name, job) for job in jobs)
 
+    def add_commands(self, line: Sequence[str], count: int) -> None:
+        for _ in range(count):
+            self.queue.add_shell(line)
+
     def workers(self, concurrency: int, *, asynchronous: bool = False) -> list[list[str]]:
         handlers, config = self.folder / "handlers.py", self.folder / "jobs.toml"
         handlers.write_text(HANDLERS)

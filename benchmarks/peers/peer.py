@@ -9,6 +9,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from benchmarks.processes import running
+
 #: A job's data.
 Work = dict[str, Any]
 
@@ -53,6 +55,16 @@ class Peer(ABC):
     @abstractmethod
     def workers(self, concurrency: int, *, asynchronous: bool = False) -> list[list[str]]:
         """Return the command lines that run so many jobs at once. Raises NotThereError."""
+
+    def add_commands(self, line: Sequence[str], count: int) -> None:
+        """Add jobs that are a command line each. Raises NotThereError."""
+        raise NotThereError("it runs no commands")
+
+    @contextmanager
+    def commands_run(self) -> Iterator[None]:
+        """Have what add_commands added run, two at once."""
+        with running(self.workers(2), self.folder / "worker.log"):
+            yield
 
     def no_coroutines(self, asynchronous: bool) -> None:
         """Raise NotThereError if a coroutine is asked for: this tool runs functions alone."""

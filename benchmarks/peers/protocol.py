@@ -68,6 +68,7 @@ MEASUREMENTS: dict[str, Call] = {
     "drain": _drain,
     "async": _async,
     "mixed": lambda peer, args: working.mixed(peer, args.size),
+    "shell": lambda peer, args: working.shell(peer, args.size),
     "latency": lambda peer, args: working.latency(peer, args.size),
     "start": lambda peer, _: working.start(peer),
     "idle": lambda peer, args: resting.idle(peer, args.seconds),

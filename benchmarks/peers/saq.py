@@ -17,8 +17,6 @@ from benchmarks.peers.peer import Work
 from benchmarks.peers.protocol import here, script, speak
 from benchmarks.peers.work import awork, work
 
-#: Processes: as many as there are cores.
-PROCESSES = 2
 #: Adds that are under way at once in a bulk add.
 AT_ONCE = 100
 
@@ -81,10 +79,9 @@ class Saq(OnRedis):
         return self.wait(some())
 
     def workers(self, concurrency: int, *, asynchronous: bool = False) -> list[list[str]]:
-        processes = min(concurrency, PROCESSES)
-        os.environ["BENCH_EACH"] = str(concurrency // processes)
-        flags = ["--workers", str(processes), "--quiet"]
-        return [[script("saq"), "benchmarks.peers.saq.settings", *flags]]
+        # One process: two were no faster.
+        os.environ["BENCH_EACH"] = str(concurrency)
+        return [[script("saq"), "benchmarks.peers.saq.settings", "--quiet"]]
 
 
 if __name__ == "__main__":

@@ -120,6 +120,19 @@ def _percentiles(name: str, waits: list[float]) -> Iterator[Figure]:
     yield Figure(f"{name} max", max(waits), "ms")
 
 
+def shell(peer: Peer, size: int) -> Iterator[Figure]:
+    """Yield how many command lines a second are run, from the end of the first to the last."""
+    ran = peer.folder / "ran"
+    ran.touch()
+    peer.open()
+    peer.add_commands(["sh", "-c", f"echo >> {ran}"], size)
+    with peer.commands_run():
+        until(lambda: ran.stat().st_size, "the first command", 0.001)
+        first, begun = ran.stat().st_size, time.monotonic()
+        until(lambda: ran.stat().st_size >= size, "the last command", 0.001)
+        yield Figure("shell 2", (size - first) / (time.monotonic() - begun), "jobs/s")
+
+
 def start(peer: Peer) -> Iterator[Figure]:
     """Yield the seconds from the start of the workers to that of a job that waits for them."""
     stamps = Stamps(peer.folder / "stamps", 1)
