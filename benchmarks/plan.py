@@ -51,6 +51,7 @@ def plan(quick: bool) -> list[Measurement]:
     """Return all measurements, in the order in which they are taken."""
     return [
         Measurement("add", "add", rate="adds", brief=True),
+        Measurement("add", "pair", rate="adds", seconds=0.5, of=("bare",)),
         Measurement("add", "add8", rate="adds", brief=True),
         Measurement(*_drain(1), rate="drains", seconds=0.6),
         Measurement(*_drain(2), rate="drains", seconds=1.5, brief=True),

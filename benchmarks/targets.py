@@ -47,6 +47,10 @@ def _within(over: str, under: str) -> Callable[[Results], float | None]:
     return lambda results: results.ratio((JOBCTL, over), (JOBCTL, under))
 
 
+def _pair(results: Results) -> float | None:
+    return results.median(BARE, "add of bare")
+
+
 def _fastest_peer(results: Results) -> float | None:
     """Return how many times the drain of the fastest peer, whatever its durability, ours is."""
     peers = [tool.name for tool in TOOLS if not tool.ours]
@@ -65,7 +69,7 @@ def _is_command(what: str) -> bool:
 
 
 TARGETS = [
-    Target("add, one at a time, of append + fdatasync", 0.8, "times", _times("add", BARE)),
+    Target("add, one at a time, of append + fdatasync", 0.8, "times", _pair),
     Target("add, of huey's SqliteHuey full", 1.5, "times", _times("add", HUEY_FULL)),
     Target("add from 8 processes, of the same from one", 1, "times", _within("add8", "add")),
     Target("the longest of these adds", 50, "ms", _ours("add8 worst"), below=True),

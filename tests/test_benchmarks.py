@@ -139,6 +139,7 @@ def test_a_quick_run_of_jobctl_alone(tmp_path: Path) -> None:
         "rebuild",
     ):
         assert what in measured
+    assert any(figure["what"] == "add of bare" for figure in found)
     assert all(figure["value"] > 0 for figure in found if figure["unit"] == "jobs/s")
     text = page.read_text()
     assert "its figures mean nothing" in text

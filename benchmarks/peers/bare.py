@@ -5,11 +5,17 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 
+from benchmarks.kit import Figure, timed
+from benchmarks.peers.jobctl import Jobctl
 from benchmarks.peers.peer import NotThereError, Peer, Work
 from benchmarks.peers.protocol import speak
 from benchmarks.peers.work import job
 from jobctl import Queue
+
+#: Turns of each in a pair.
+TURNS = 20
 
 
 class Bare(Peer):
@@ -45,5 +51,25 @@ class Bare(Peer):
         raise NotThereError("it runs nothing")
 
 
+def pair(bare: Bare, size: int) -> Iterator[Figure]:
+    """Yield jobctl's adds a second as a share of the bare calls', in short turns.
+
+    A disk changes its pace within seconds: what is compared to the hundredth takes turns
+    within them.
+    """
+    ours = Jobctl("default", bare.folder)
+    seconds: dict[Peer, float] = {}
+    for one in (bare, ours):
+        one.open()
+        one.add_each([job(0)], [])
+        seconds[one] = 0.0
+    each = max(size // TURNS, 1)
+    for _ in range(TURNS):
+        for peer in seconds:
+            jobs = [job(n) for n in range(each)]
+            seconds[peer] += timed(partial(peer.add_each, jobs, []))
+    yield Figure("add of bare", seconds[bare] / seconds[ours], "times")
+
+
 if __name__ == "__main__":
-    speak(Bare, ["default"])
+    speak(Bare, ["default"], {"pair": lambda peer, args: pair(peer, args.size)})

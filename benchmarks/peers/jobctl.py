@@ -53,6 +53,10 @@ class Jobctl(Peer):
         )
         return [[sys.executable, "-m", "jobctl", "run", "--config", str(config)]]
 
+    def all_ended(self) -> bool:
+        stats = self.queue.stats()
+        return stats.pending == stats.running == 0
+
     def settled(self) -> float:
         segments = (self.folder / "store/journal").glob("*.jsonl")
         last = max(path.stat().st_mtime for path in segments)

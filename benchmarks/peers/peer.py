@@ -71,6 +71,10 @@ class Peer(ABC):
         if asynchronous:
             raise NotThereError("it runs no coroutines")
 
+    def all_ended(self) -> bool:
+        """Return whether the tool has taken down that all jobs ended, if it can be told."""
+        return True
+
     def settled(self) -> float:
         """Return when (monotonic) the last change became durable, 0 if it cannot be told."""
         return 0.0

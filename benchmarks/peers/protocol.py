@@ -13,16 +13,23 @@ import os
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TypeVar
 
 from benchmarks.kit import Figure, say
 from benchmarks.peers import adding, resting, working
 from benchmarks.peers.peer import NotThereError, Peer
 
+Tool = TypeVar("Tool", bound=Peer)
+Call = Callable[[Tool, argparse.Namespace], Iterator[Figure]]
 
-def speak(tool: type[Peer], settings: list[str]) -> None:
-    """Be the script of a tool."""
+
+def speak(
+    tool: type[Tool], settings: list[str], own: dict[str, Call[Tool]] | None = None
+) -> None:
+    """Be the script of a tool, which may have measurements of its own."""
+    calls: dict[str, Call[Tool]] = {**MEASUREMENTS, **(own or {})}
     parser = argparse.ArgumentParser(description=tool.__doc__)
-    parser.add_argument("measurement", choices=MEASUREMENTS)
+    parser.add_argument("measurement", choices=calls)
     parser.add_argument("--setting", choices=settings, default=settings[0])
     parser.add_argument("--folder", type=Path, required=True, help="an empty one")
     parser.add_argument("--size", type=int, default=100, help="how many jobs")
@@ -35,7 +42,7 @@ def speak(tool: type[Peer], settings: list[str]) -> None:
     peer = tool(args.setting, folder)
     try:
         with peer.serve():
-            for figure in MEASUREMENTS[args.measurement](peer, args):
+            for figure in calls[args.measurement](peer, args):
                 figure.print()
     except NotThereError as err:
         say(f"{tool.__module__}, {args.setting}: {err}")
@@ -61,8 +68,7 @@ def _async(peer: Peer, args: argparse.Namespace) -> Iterator[Figure]:
     return working.drain(peer, args.size, args.concurrency, asynchronous=True)
 
 
-Call = Callable[[Peer, argparse.Namespace], Iterator[Figure]]
-MEASUREMENTS: dict[str, Call] = {
+MEASUREMENTS: dict[str, Call[Peer]] = {
     "add": lambda peer, args: adding.add(peer, args.size),
     "add8": lambda peer, args: adding.add8(peer, args.size),
     "drain": _drain,

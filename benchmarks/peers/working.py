@@ -46,6 +46,7 @@ def drain(
     with running(lines, peer.folder / "worker.log"):
         until(lambda: stamps.all(size), "the last job", 0.01)
         time.sleep(seconds)
+        until(peer.all_ended, "the end of the last job", 0.01)
     end = max(max(stamps.times) + seconds, peer.settled())
     kind = "async" if asynchronous else "nap" if seconds else "drain"
     yield Figure(f"{kind} {concurrency}", size / (end - min(stamps.times)), "jobs/s")
