@@ -60,7 +60,7 @@ def plan(quick: bool) -> list[Measurement]:
         Measurement(*_drain(10, "--seconds", "0.005"), size=600),
         Measurement("drain", "shell", size=200, of=("jobctl", "taskspooler")),
         Measurement("latency", "mixed", size=400),
-        Measurement("latency", "latency", size=100, brief=True),
+        Measurement("latency", "latency", size=150, brief=True),
         Measurement("start", "start"),
         Measurement("disk", "disk", rate="drains", once=True),
         Measurement("idle", "idle", ("--seconds", IDLE[quick]), once=True, together=True),

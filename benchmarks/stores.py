@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import shutil
 import signal
 import statistics
 import subprocess
@@ -109,7 +110,8 @@ def commands(folder: Path) -> Iterator[Figure]:
                 times[name].append(took)
     for name, found in times.items():
         yield Figure(f"command {name}", statistics.median(found), "ms")
-    subprocess.run(["tsp", "-K"], check=False, env=environment)
+    if shutil.which("tsp"):
+        subprocess.run(["tsp", "-K"], check=False, env=environment)
 
 
 def _commands(folder: Path) -> Iterator[tuple[str, list[str]]]:
@@ -121,8 +123,9 @@ def _commands(folder: Path) -> Iterator[tuple[str, list[str]]]:
         yield f"list {name}", [*jobctl, "list", "--limit", "50"]
         yield f"list status:pending {name}", [*jobctl, "list", "status:pending"]
         yield f"stats {name}", [*jobctl, "stats"]
-    yield "tsp add", ["tsp", "-n", "true"]
-    yield "tsp list", ["tsp", "-l"]
+    if shutil.which("tsp"):
+        yield "tsp add", ["tsp", "-n", "true"]
+        yield "tsp list", ["tsp", "-l"]
 
 
 def wake(folder: Path) -> Iterator[Figure]:

@@ -24,11 +24,18 @@ class Target(NamedTuple):
     def row(self, results: Results) -> list[str]:
         """Return the row of the table."""
         found = self.measure(results)
-        bar = f"{'at most' if self.below else 'at least'} {_number(self.bar)} {self.unit}"
+        bar = (
+            f"{'at most' if self.below else 'at least'} {_number(self.bar)} {self.unit}".strip()
+        )
         if found is None:
             return [self.what, bar, "not measured", ""]
         reached = found <= self.bar if self.below else found >= self.bar
-        return [self.what, bar, f"{_number(found)} {self.unit}", "yes" if reached else "**no**"]
+        return [
+            self.what,
+            bar,
+            f"{_number(found)} {self.unit}".strip(),
+            "yes" if reached else "**no**",
+        ]
 
 
 def _number(value: float) -> str:

@@ -36,6 +36,9 @@ class Huey(Peer):
 
     def open(self) -> None:
         self.queue, self.task = connect(self.setting, self.folder)
+        if "sqlite" in self.setting:
+            ((found,),) = self.queue.storage.sql("pragma synchronous", results=True)
+            self.must_be("PRAGMA synchronous", found, 2 if "full" in self.setting else 0)
 
     def add(self, job: Work, *, asynchronous: bool = False) -> object:
         return self.task(**job)
@@ -45,12 +48,6 @@ class Huey(Peer):
         kind = ["-k", self.setting.split()[-1], "-w", str(concurrency)]
         flags = ["-d", POLL, "-m", POLL, "-n", "-q"]
         return [[script("huey_consumer"), "benchmarks.peers.huey.app", *kind, *flags]]
-
-    def in_force(self) -> str:
-        if "files" in self.setting:
-            return "no sync at all"
-        ((found,),) = self.queue.storage.sql("pragma synchronous", results=True)
-        return f"PRAGMA synchronous = {found}"
 
 
 if __name__ == "__main__":

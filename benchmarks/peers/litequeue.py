@@ -22,6 +22,8 @@ class Litequeue(Peer):
 
     def open(self) -> None:
         self.queue = LiteQueue(str(self.folder / "lite.db"), timeout=60)
+        (found,) = self.queue.conn.execute("pragma synchronous").fetchone()
+        self.must_be("PRAGMA synchronous", found, 1)
 
     def add(self, job: Work, *, asynchronous: bool = False) -> object:
         return self.queue.put(json.dumps(job))
@@ -33,10 +35,6 @@ class Litequeue(Peer):
     def workers(self, concurrency: int, *, asynchronous: bool = False) -> list[list[str]]:
         self.no_coroutines(asynchronous)
         return [[sys.executable, "-m", "benchmarks.peers.litequeue"]] * concurrency
-
-    def in_force(self) -> str:
-        (found,) = self.queue.conn.execute("pragma synchronous").fetchone()
-        return f"PRAGMA synchronous = {found}"
 
 
 def loop(queue: LiteQueue) -> None:

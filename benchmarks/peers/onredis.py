@@ -24,9 +24,9 @@ class OnRedis(Peer):
 
     @contextmanager
     def serve(self) -> Iterator[None]:
-        with redis(self.folder, self.setting.split()[0]) as (self.server, _):
+        fsync = self.setting.split()[0]
+        with redis(self.folder, fsync) as (self.server, _):
+            ask = ["redis-cli", "-s", socket(self.folder), "config", "get", "appendfsync"]
+            found = subprocess.check_output(ask, text=True).split()[-1]
+            self.must_be("appendfsync", found, fsync)
             yield
-
-    def in_force(self) -> str:
-        ask = ["redis-cli", "-s", socket(self.folder), "config", "get", "appendfsync"]
-        return " ".join(subprocess.check_output(ask, text=True).split())

@@ -79,6 +79,7 @@ class Peer(ABC):
         """Return when (monotonic) the last change became durable, 0 if it cannot be told."""
         return 0.0
 
-    def in_force(self) -> str:
-        """Return the setting as the tool itself reports it: what was asked for is no proof."""
-        return self.setting
+    def must_be(self, what: str, found: object, wanted: object) -> None:
+        """Raise ValueError if a setting is not in force: that it was asked for is no proof."""
+        if found != wanted:
+            raise ValueError(f"{what} is {found!r}, not {wanted!r}: the figures would lie")

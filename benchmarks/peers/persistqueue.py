@@ -22,6 +22,8 @@ class Persistqueue(Peer):
     def open(self) -> None:
         path = str(self.folder / "persist")
         self.queue = SQLiteAckQueue(path, multithreading=True, timeout=60)
+        (found,) = self.queue._putter.execute("pragma synchronous").fetchone()
+        self.must_be("PRAGMA synchronous", found, 2)
 
     def add(self, job: Work, *, asynchronous: bool = False) -> object:
         return self.queue.put(job)
@@ -29,10 +31,6 @@ class Persistqueue(Peer):
     def workers(self, concurrency: int, *, asynchronous: bool = False) -> list[list[str]]:
         self.no_coroutines(asynchronous)
         return [[sys.executable, "-m", "benchmarks.peers.persistqueue", str(concurrency)]]
-
-    def in_force(self) -> str:
-        (found,) = self.queue._putter.execute("pragma synchronous").fetchone()
-        return f"PRAGMA synchronous = {found}"
 
 
 def loop(queue: SQLiteAckQueue) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -35,6 +34,8 @@ class Procrastinate(Peer):
             os.environ["BENCH_PG"] = self.conninfo
             with connect(SyncPsycopgConnector(conninfo=self.conninfo))[0].open() as app:
                 app.schema_manager.apply_schema()
+                found = app.connector.execute_query_one("show synchronous_commit")
+                self.must_be("synchronous_commit", found["synchronous_commit"], "on")
             yield
 
     def open(self) -> None:
@@ -51,12 +52,6 @@ class Procrastinate(Peer):
     def workers(self, concurrency: int, *, asynchronous: bool = False) -> list[list[str]]:
         app = ["--app", "benchmarks.peers.procrastinate.app"]
         return [[script("procrastinate"), *app, "worker", "-c", str(concurrency)]]
-
-    def in_force(self) -> str:
-        place = self.conninfo.split()[0].partition("=")[2]
-        ask = ["psql", "-h", place, "-U", "bench", "-d", "postgres", "-tAc"]
-        found = subprocess.check_output([*ask, "show synchronous_commit"], text=True)
-        return f"synchronous_commit = {found.strip()}"
 
 
 if __name__ == "__main__":

@@ -79,11 +79,4 @@ MEASUREMENTS: dict[str, Call[Peer]] = {
     "start": lambda peer, _: working.start(peer),
     "idle": lambda peer, args: resting.idle(peer, args.seconds),
     "disk": lambda peer, args: resting.disk(peer, args.size),
-    "setting": lambda peer, _: _in_force(peer),
 }
-
-
-def _in_force(peer: Peer) -> Iterator[Figure]:
-    peer.open()
-    say(peer.in_force())
-    return iter(())

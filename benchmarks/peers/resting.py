@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import signal
 import statistics
 import subprocess
@@ -12,7 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from benchmarks.kit import Figure
-from benchmarks.peers.peer import Peer
+from benchmarks.peers.peer import NotThereError, Peer
 from benchmarks.peers.work import Stamps, job
 from benchmarks.peers.working import FIRST, put
 from benchmarks.processes import (
@@ -60,7 +61,10 @@ def disk(peer: Peer, size: int) -> Iterator[Figure]:
 
     strace counts the syncs. It slows the drain, and so makes its batches smaller: more syncs
     are counted than there would be. Bytes are what the kernel counts as sent to the disk.
+    Raises NotThereError without strace.
     """
+    if shutil.which("strace") is None:
+        raise NotThereError("strace is not installed")
     stamps = Stamps(peer.folder / "stamps", size)
     peer.open()
     put(peer, [job(n) for n in range(size)])

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 
 from benchmarks.peers.peer import NotThereError, Peer, Work
 from benchmarks.peers.protocol import speak
@@ -16,11 +17,12 @@ class Taskspooler(Peer):
 
     @contextmanager
     def serve(self) -> Iterator[None]:
+        if shutil.which("tsp") is None:
+            raise NotThereError("task-spooler is not installed")
         os.environ["TS_SOCKET"] = str(self.folder / "tsp")
         os.environ["TS_MAXFINISHED"] = "10"
         yield
-        with suppress(FileNotFoundError):
-            subprocess.run(["tsp", "-K"], check=False)
+        subprocess.run(["tsp", "-K"], check=False)
 
     def open(self) -> None:
         os.mkfifo(self.folder / "sign")
