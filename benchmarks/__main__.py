@@ -3,9 +3,10 @@
     python -m benchmarks [--rounds 3] [--only add,drain] [--peers huey,rq | all | none]
                          [--quick] [--page FILE] [--raw FILE] [--folder DIR]
 
-Groups for --only: add, drain, latency, start, disk, idle (of all tools), calls, commands, wake,
-rebuild (of jobctl alone); or one measurement of a group, such as add8. `--quick` takes small
-sizes: its figures mean nothing, it shows that all of it works.
+Names for --only, of all tools: add (add1, pair, add8), drain (drain1, drain2, drain10, async10,
+nap10, shell2), latency (waits, mixed), start, disk, idle; of jobctl alone: calls, commands,
+wake, rebuild. `--quick` takes small sizes and fewer settings: its figures mean nothing, it
+shows that all of it works.
 """
 
 from __future__ import annotations

@@ -8,7 +8,7 @@ from benchmarks.tools import Tool
 
 
 class Measurement(NamedTuple):
-    """One call of a tool's script.
+    """One call of a tool's script, with its name and that of its group.
 
     Its size is `seconds` of what the tool adds (`rate` is adds) or drains, or `size` jobs.
     With `of` it is asked of these alone. A `brief` one is asked of every setting; `once` is
@@ -17,6 +17,7 @@ class Measurement(NamedTuple):
     """
 
     group: str
+    name: str
     call: str
     flags: tuple[str, ...] = ()
     rate: str = ""
@@ -26,6 +27,11 @@ class Measurement(NamedTuple):
     brief: bool = False
     once: bool = False
     together: bool = False
+
+    @property
+    def names(self) -> set[str]:
+        """Return by which names it can be asked for."""
+        return {self.group, self.name}
 
     def arguments(self, tool: Tool, quick: bool) -> list[str]:
         """Return what the tool's script is told."""
@@ -37,33 +43,30 @@ class Measurement(NamedTuple):
         return [self.call, "--size", str(size), *self.flags]
 
 
-def _drain(
-    concurrency: int, *flags: str, call: str = "drain"
-) -> tuple[str, str, tuple[str, ...]]:
-    return "drain", call, ("--concurrency", str(concurrency), *flags)
-
-
+_ONE, _TWO, _TEN = (("--concurrency", count) for count in ("1", "2", "10"))
+_NAP = (*_TEN, "--seconds", "0.005")
 #: Seconds of an idle family of processes, and of the quick run's.
-IDLE = {False: "30", True: "1"}
+_IDLE = {False: "30", True: "1"}
 
 
 def plan(quick: bool) -> list[Measurement]:
     """Return all measurements, in the order in which they are taken."""
+    idle = ("--seconds", _IDLE[quick])
     return [
-        Measurement("add", "add", rate="adds", brief=True),
-        Measurement("add", "pair", rate="adds", seconds=0.5, of=("bare",)),
-        Measurement("add", "add8", rate="adds", brief=True),
-        Measurement(*_drain(1), rate="drains", seconds=0.6),
-        Measurement(*_drain(2), rate="drains", seconds=1.5, brief=True),
-        Measurement(*_drain(10), rate="drains", seconds=0.6),
-        Measurement(*_drain(10, call="async"), rate="drains", seconds=0.6),
-        Measurement(*_drain(10, "--seconds", "0.005"), size=600),
-        Measurement("drain", "shell", size=200, of=("jobctl", "taskspooler")),
-        Measurement("latency", "mixed", size=400),
-        Measurement("latency", "latency", size=150, brief=True),
-        Measurement("start", "start"),
-        Measurement("disk", "disk", rate="drains", once=True),
-        Measurement("idle", "idle", ("--seconds", IDLE[quick]), once=True, together=True),
+        Measurement("add", "add1", "add", rate="adds", brief=True),
+        Measurement("add", "pair", "pair", rate="adds", seconds=0.5, of=("bare",)),
+        Measurement("add", "add8", "add8", rate="adds", brief=True),
+        Measurement("drain", "drain1", "drain", _ONE, rate="drains", seconds=0.6),
+        Measurement("drain", "drain2", "drain", _TWO, rate="drains", seconds=1.5, brief=True),
+        Measurement("drain", "drain10", "drain", _TEN, rate="drains", seconds=0.6),
+        Measurement("drain", "async10", "async", _TEN, rate="drains", seconds=0.6),
+        Measurement("drain", "nap10", "drain", _NAP, size=600),
+        Measurement("drain", "shell2", "shell", size=200, of=("jobctl", "taskspooler")),
+        Measurement("latency", "waits", "latency", size=150, brief=True),
+        Measurement("latency", "mixed", "mixed", size=400),
+        Measurement("start", "start", "start"),
+        Measurement("disk", "disk", "disk", rate="drains", once=True),
+        Measurement("idle", "idle", "idle", idle, once=True, together=True),
     ]
 
 
@@ -72,16 +75,16 @@ PARTS = ["calls", "commands", "wake", "rebuild"]
 
 
 def chosen(only: str, *, quick: bool) -> list[Measurement]:
-    """Return the measurements that are named by group or call; all for an empty text.
+    """Return the measurements that are named, by group or alone; all for an empty text.
 
     Raises ValueError for a name that is neither, nor one of PARTS.
     """
     found, names = plan(quick), _names(only)
-    known = {name for one in found for name in (one.group, one.call)} | set(PARTS)
+    known = set(PARTS).union(*(one.names for one in found))
     if unknown := names - known:
         there = ", ".join(sorted(known))
         raise ValueError(f"no such measurement: {', '.join(unknown)}; there are {there}")
-    return [one for one in found if not names or names & {one.group, one.call}]
+    return [one for one in found if not names or names & one.names]
 
 
 def parts(only: str) -> list[str]:

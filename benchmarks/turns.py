@@ -24,7 +24,7 @@ from benchmarks.tools import Tool
 #: The Python that has the peers.
 PEERS = ROOT / "benchmarks/.venv/bin/python"
 #: Seconds that one call may take.
-LIMIT = 300
+LIMIT = 600
 
 
 class Results:
@@ -73,7 +73,9 @@ class Turns:
             if one.once and number:
                 continue
             able = [tool for tool in tools if self._asked(one, tool)]
-            say(f"{self.clock()} round {number + 1}: {one.call} {' '.join(one.flags)}")
+            if number % 2:  # nobody is always the first
+                able.reverse()
+            say(f"{self.clock()} round {number + 1}: {one.name}")
             with ThreadPoolExecutor(len(able) if one.together else 1) as pool:
                 done = pool.map(lambda tool, one=one: self._script(one, tool, number), able)
                 for tool, line in ((t, line) for t, lines in done for line in lines):

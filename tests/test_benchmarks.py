@@ -97,8 +97,9 @@ def test_what_stands_around_the_figures_stays(tmp_path: Path) -> None:
 
 
 def test_what_is_asked_for_is_chosen_by_group_call_or_peer() -> None:
-    assert [one.call for one in plan.chosen("add8,start", quick=True)] == ["add8", "start"]
+    assert [one.name for one in plan.chosen("add8,start", quick=True)] == ["add8", "start"]
     assert {one.call for one in plan.chosen("drain", quick=True)} == {"drain", "async", "shell"}
+    assert [one.flags for one in plan.chosen("drain2", quick=True)] == [("--concurrency", "2")]
     assert plan.parts("") == plan.PARTS
     assert plan.parts("rebuild,add") == ["rebuild"]
     assert {tool.module for tool in tools.chosen("rq")} == {"jobctl", "bare", "rq"}
