@@ -76,14 +76,14 @@ def _is_command(what: str) -> bool:
 
 
 TARGETS = [
-    Target("add, one at a time, of append + fdatasync", 0.8, "times", _pair),
-    Target("add, of huey's SqliteHuey full", 1.5, "times", _times("add", HUEY_FULL)),
-    Target("add from 8 processes, of the same from one", 1, "times", _within("add8", "add")),
+    Target("add, one at a time, against append + fdatasync", 0.8, "times", _pair),
+    Target("add, against huey's SqliteHuey full", 1.5, "times", _times("add", HUEY_FULL)),
+    Target("add from 8 processes, against one process", 1, "times", _within("add8", "add")),
     Target("the longest of these adds", 50, "ms", _ours("add8 worst"), below=True),
     Target("bulk add", 80_000, "jobs/s", _ours("bulk")),
     Target("drain of no-ops, two workers", 15_000, "jobs/s", _ours("drain 2")),
-    Target("drain, of huey's SqliteHuey full", 7, "times", _times("drain 2", HUEY_FULL)),
-    Target("drain, of the fastest peer at any durability", 2.5, "times", _fastest_peer),
+    Target("drain, against huey's SqliteHuey full", 7, "times", _times("drain 2", HUEY_FULL)),
+    Target("drain, against the fastest peer at any durability", 2.5, "times", _fastest_peer),
     Target("add to start, idle, p50", 1, "ms", _ours("idle p50"), below=True),
     Target("add to start, idle, p99", 5, "ms", _ours("idle p99"), below=True),
     Target("idle CPU of the whole family", 0.2, "%", _ours("idle cpu"), below=True),
@@ -91,12 +91,14 @@ TARGETS = [
     Target("start to first job, large store", 0.6, "s", _ours("start large"), below=True),
     *(
         Target(
-            f"{call}, large store, of the small one", 1.3, "times",
+            f"{call}, large store, against the small one", 1.3, "times",
             _within(f"call {call} large", f"call {call} small"), below=True,
         )
         for call in ("add", "show", "list", "stats", "claim")
     ),
-    Target("slowest command, of `import typer`", 1.5, "times", _slowest_command, below=True),
+    Target(
+        "slowest command, against `import typer`", 1.5, "times", _slowest_command, below=True
+    ),
     Target("memory of the daemon, idle", 60, "MiB", _ours("daemon rss"), below=True),
     Target(
         "memory of the daemon, large store", 120, "MiB", _ours("daemon rss large"), below=True

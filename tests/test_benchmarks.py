@@ -85,8 +85,8 @@ def test_the_fastest_peer_counts_and_the_slowest_command() -> None:
         (JOBCTL, "command add large", 90), (JOBCTL, "command tsp add", 600),
     )  # fmt: skip
     said = {row[0]: row[2] for row in targets.rows(found)}
-    assert said["drain, of the fastest peer at any durability"] == "2 times"
-    assert said["slowest command, of `import typer`"] == "1.5 times"
+    assert said["drain, against the fastest peer at any durability"] == "2 times"
+    assert said["slowest command, against `import typer`"] == "1.5 times"
 
 
 def test_what_stands_around_the_figures_stays(tmp_path: Path) -> None:
