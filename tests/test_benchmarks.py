@@ -9,7 +9,7 @@ import pytest
 
 from benchmarks import plan, report, targets, tools
 from benchmarks.tools import BARE, JOBCTL, TOOLS
-from benchmarks.turns import Results
+from benchmarks.turns import Results, Turns
 
 ROOT = Path(__file__).parents[1]
 ASKED = "add,drain,latency,start,calls,rebuild"
@@ -113,6 +113,17 @@ def test_what_is_asked_for_is_chosen_by_group_call_or_peer() -> None:
 def test_every_tool_has_its_script() -> None:
     for tool in TOOLS:
         assert (ROOT / f"benchmarks/peers/{tool.module}.py").exists()
+
+
+def test_a_script_that_fails_is_named_and_the_others_go_on(tmp_path: Path) -> None:
+    turns = Turns(tmp_path, tmp_path / "raw", quick=True)
+    assert turns.call([sys.executable, "-c", "raise SystemExit(3)"], "a tool") == []
+    assert turns.call([sys.executable, "-c", "print('{}')"], "another") == ["{}"]
+    (failure,) = turns.results.failures
+    assert failure.startswith("a tool: ")
+    text = report.render(turns.results, TOOLS, {}, "", "how")
+    assert f"Not measured, because it failed: {failure}." in text
+    assert list(tmp_path.iterdir()) == []  # each had a folder, which is gone
 
 
 @pytest.mark.slow
