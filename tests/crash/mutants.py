@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from types import ModuleType
 from typing import Any
 
-from jobctl.stores.directory import backup, compact, fold, layout, restore
+from jobctl.stores.directory import backup, compact, fold, layout, lines, restore
 from jobctl.stores.directory.draft import Draft
 from jobctl.stores.directory.fold import Found
 from jobctl.stores.directory.journal import Journal
@@ -105,7 +105,7 @@ def half_transaction() -> None:
             if segment >= position.segment:
                 start = position.offset if segment == position.segment else 0
                 for line in journal.scan(segment, start):
-                    entry = fold._entry(line)
+                    entry = lines.read_entry(line.text)
                     yield ([(entry, line.place)] if entry else []), line
 
     _replace(fold, "_groups", lambda real: _groups)

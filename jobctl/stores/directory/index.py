@@ -81,9 +81,9 @@ def _present(path: Path) -> int:
                 os.close(os.open(path, flags, 0o600))
             except OSError as err:
                 raise store_error(err, path) from err
+            continue
         except OSError as err:
             raise store_error(err, path) from err
-            continue
         if not stat.S_ISREG(info.st_mode):
             raise sqlite3.OperationalError("it is not a regular file: move it away")
         return info.st_ino
