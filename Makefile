@@ -10,9 +10,13 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check -qq install
 JOBS ?= 2
 PYTEST_ARGS ?=
 MINUTES ?= 30
+EXAMPLES ?= 2000
+# Such as --quick, --only add,drain, --peers huey or --rounds 5.
+BENCH_ARGS ?=
+PEERS := benchmarks/.venv
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo test check format snapshots crash-test rows soak tour bench clean
+.PHONY: help venv demo test check format snapshots crash-test model-test fuzz rows soak tour bench clean
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 20
@@ -65,6 +69,12 @@ crash-test: $(VENV)/.dev  ## the durability promise at full size; writes docs/du
 	JOBCTL_FULL=1 $(BIN)/pytest -n $(JOBS) --timeout 3000 $(PYTEST_ARGS) $(PROMISE); code=$$?; \
 	$(BIN)/python -m tests.crash.durability && exit $$code
 
+model-test: $(VENV)/.dev  ## the stores against the model: EXAMPLES (2000) lives of 80 steps each
+	JOBCTL_FULL=1 JOBCTL_EXAMPLES=$(EXAMPLES) $(BIN)/pytest -n $(JOBS) tests/contract/test_model.py $(PYTEST_ARGS)
+
+fuzz: $(VENV)/.dev  ## random texts for all that reads some
+	JOBCTL_FULL=1 $(BIN)/pytest -n $(JOBS) tests/fuzz $(PYTEST_ARGS)
+
 rows: $(VENV)/.dev  ## what handlers may do to their workers, as a table with measured times
 	@$(BIN)/python -m tests.crash.rows
 
@@ -74,11 +84,17 @@ soak: $(VENV)/.dev  ## all of that at 200 jobs a second for MINUTES (30), daemon
 tour: $(VENV)/.dev  ## type the README's commands, and write down what comes
 	@$(BIN)/python -m tests.docs.tour
 
-bench: $(VENV)/.dev  ## measure
-	$(BIN)/python benchmarks/main_job.py
-	$(BIN)/python -m benchmarks.commands
-	$(BIN)/python -m benchmarks.dashboard --jobs 100000
+# The peers, which nothing else here needs.
+$(PEERS)/.made: benchmarks/requirements.txt
+	@python=$$(PYTHON='$(PYTHON)' sh .ci/find-python) || exit 1; \
+	echo "Installing the peers into $(PEERS) (half a minute)"; \
+	"$$python" -m venv --clear $(PEERS) || exit 1; \
+	$(PEERS)/bin/python -m pip --disable-pip-version-check -qq install -r $<
+	@touch $@
+
+bench: $(VENV)/.dev $(PEERS)/.made  ## measure jobctl and its peers, and write docs/performance.md
+	$(BIN)/python -m benchmarks $(BENCH_ARGS)
 
 clean:  ## remove what was made here
-	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache artefacts
+	rm -rf $(VENV) $(PEERS) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache artefacts
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

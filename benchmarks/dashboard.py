@@ -29,7 +29,7 @@ from http.client import HTTPConnection
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from benchmarks.main_job import HANDLERS, ROOT, timed
+from benchmarks.kit import ROOT, timed
 from jobctl import Queue, bootstrap
 from jobctl.core.job import Ending, Job, JobError, Options, Outcome, finish
 from jobctl.core.store import Store, open_gate
@@ -40,6 +40,8 @@ STEP = 20_000
 NAMES, CUSTOMERS = 20, 1000
 #: Seconds that are spent on one kind of answer.
 SLOW = 10.0
+#: Of the drain.
+HANDLERS = "from jobctl import handler\n\n@handler\ndef noop(job):\n    pass\n"
 #: Seconds between two looks of a page at what goes on: LEAST in static/overview.js.
 LOOK = 2.0
 

@@ -66,7 +66,7 @@ HUNTS = (
     Hunt("half_write_acknowledged", "limit", "settle", faults.limit, sizes),
     Hunt("full_disk_ignored", "error", "add", faults.fail, failing("write")),
     Hunt("fdatasync_again", "error", "add", faults.fail, failing("fdatasync")),
-    Hunt("index_must_follow", "error", "work", faults.fail, at_the_end(failing("pwrite64"))),
+    Hunt("index_must_follow", "error", "delete", faults.fail, at_the_end(failing("pwrite64"))),
     Hunt("error_let_through", "error", "add", faults.fail, failing("write")),
     Hunt("exit_code_of_a_bug", "command", "jobctl add", faults.commanded, failing("write")),
     Hunt("traceback_shown", "command", "jobctl add", faults.commanded, failing("write")),

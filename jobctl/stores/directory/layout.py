@@ -9,6 +9,7 @@ from pathlib import Path
 
 import msgspec
 
+from jobctl.core.unreadable import UNREADABLE
 from jobctl.errors import (
     StoreCorrupt,
     StoreError,
@@ -108,7 +109,7 @@ def _read_header(layout: Layout) -> Header | None:
 def _header_of(layout: Layout, text: bytes) -> Header:
     try:
         header = msgspec.json.decode(text, type=Header)
-    except (msgspec.MsgspecError, UnicodeDecodeError) as err:
+    except UNREADABLE as err:
         raise StoreCorrupt(
             f"{layout.header} cannot be read ({err}): run jobctl doctor --repair, or put it "
             "back from a backup"
@@ -145,6 +146,14 @@ def look_at_store(root: Path) -> tuple[Layout, str | None]:
         if err.errno == errno.ELOOP:
             return layout, None
         raise store_error(err, root) from err
+
+
+def id_of(layout: Layout) -> str | None:
+    """Return the id that stands in store.json now, None if it cannot be read."""
+    try:
+        return _header_of(layout, read_file(layout.header)).id
+    except (OSError, StoreError):
+        return None
 
 
 def create_header(layout: Layout, store_id: str) -> Header:
