@@ -272,6 +272,8 @@ SCENARIOS: dict[str, Scenario] = {
 }
 
 
+#: Those that are killed and failed at each step: the power cuts have some more.
+STEPPED = tuple(SCENARIOS)
 #: What is played on a full disk only.
 GLUT = "glut"
 

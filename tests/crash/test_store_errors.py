@@ -9,7 +9,7 @@ import pytest
 
 from tests.crash.faults import break_off, commanded, errors, fail, limit, parts, short, sizes
 from tests.crash.playing import Player, Rehearsal, at_each, conclude, some
-from tests.crash.store_steps import COMMANDS, SCENARIOS
+from tests.crash.store_steps import COMMANDS, STEPPED
 
 pytestmark = [
     pytest.mark.strace,
@@ -17,7 +17,7 @@ pytestmark = [
 ]
 
 
-@pytest.mark.parametrize("scenario", SCENARIOS)
+@pytest.mark.parametrize("scenario", STEPPED)
 def test_an_error_of_each_system_call(
     scenario: str,
     player: Player,
@@ -31,7 +31,7 @@ def test_an_error_of_each_system_call(
     conclude("error", scenario, at_each(rehearsal, chosen, fail), len(points), ground)
 
 
-@pytest.mark.parametrize("scenario", SCENARIOS)
+@pytest.mark.parametrize("scenario", STEPPED)
 def test_a_write_that_writes_a_part_only(
     scenario: str,
     player: Player,

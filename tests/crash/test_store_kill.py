@@ -9,7 +9,7 @@ import pytest
 
 from tests.crash.faults import kill, tear, torn
 from tests.crash.playing import CHANGES, Player, Rehearsal, at_each, conclude, some
-from tests.crash.store_steps import SCENARIOS
+from tests.crash.store_steps import STEPPED
 
 pytestmark = [
     pytest.mark.strace,
@@ -17,7 +17,7 @@ pytestmark = [
 ]
 
 
-@pytest.mark.parametrize("scenario", SCENARIOS)
+@pytest.mark.parametrize("scenario", STEPPED)
 def test_a_kill_at_each_system_call(
     scenario: str,
     player: Player,
