@@ -29,6 +29,7 @@ from jobctl.stores.directory import journal
 from jobctl.stores.directory.store import DirectoryStore
 from tests.crash.stepping import State, all_mutants, check, state
 from tests.crash.store_steps import chosen, settle_in
+from tests.crash.upkeep_steps import keep_up
 from tests.helpers import make_job, put
 
 
@@ -45,7 +46,7 @@ class Torn(msgspec.Struct, frozen=True):
 
 
 class Play(msgspec.Struct, frozen=True, tag=True):
-    """A scenario, or a command line, to be played on a store, and what shall go wrong.
+    """A scenario, a command line or upkeep to be played on a store, and what shall go wrong.
 
     `strace` are arguments for it, with which it leaves its trace in `log`; no file may have
     more than `fsize` bytes.
@@ -59,6 +60,7 @@ class Play(msgspec.Struct, frozen=True, tag=True):
     fsize: int | None = None
     torn: Torn | None = None
     argv: list[str] | None = None
+    upkeep: list[str] | None = None
 
 
 class Played(msgspec.Struct):
@@ -108,6 +110,8 @@ def act(play: Play, say: Say) -> None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (play.fsize, resource.RLIM_INFINITY))
     if play.argv is not None:
         _command(play.argv, say)
+    elif play.upkeep is not None:
+        keep_up(*play.upkeep)
     else:
         _scenario(play, say)
     # So that the next ones find them there.

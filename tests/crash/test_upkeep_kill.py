@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import re
 import shutil
-import subprocess
-import sys
 import traceback
 from collections import Counter
 from collections.abc import Callable
@@ -20,8 +18,10 @@ from jobctl.stores.directory.layout import _file_system
 from jobctl.stores.directory.repair import repair
 from jobctl.stores.directory.restore import restore
 from jobctl.stores.directory.store import DirectoryStore
+from tests.crash.playing import Player
 from tests.crash.results import record
-from tests.crash.stepping import State, state
+from tests.crash.stage import Play
+from tests.crash.stepping import State, copy, state
 from tests.helpers import NOON, claim, end, make_job, put
 from tests.stores.tools import segment
 
@@ -29,7 +29,6 @@ pytestmark = [
     pytest.mark.strace,
     pytest.mark.skipif(shutil.which("strace") is None, reason="strace is not installed"),
 ]
-ROOT = Path(__file__).parents[2]
 CALLS = (
     "openat,write,pwrite64,ftruncate,fdatasync,fsync,rename,renameat2,link,unlink,unlinkat,"
     "mkdir,rmdir"
@@ -37,10 +36,10 @@ CALLS = (
 
 
 @pytest.fixture
-def before(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def before(ground: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A store with several segments."""
     monkeypatch.setattr(journal, "SEGMENT_SIZE", 1500)
-    path = tmp_path / "before"
+    path = ground / "before"
     store = DirectoryStore(path)
     for n in range(9):
         put(store, make_job(f"j{n}"))
@@ -51,20 +50,18 @@ def before(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return path
 
 
-def run(*arguments: str, log: Path, inject: str | None = None) -> str:
-    """Run the program under strace, and return the trace."""
-    command = ["strace", "-f", "-qq", "-o", str(log), f"-etrace={CALLS}"]
-    command += [f"-einject={inject}"] if inject else []
-    module = [sys.executable, "-m", "tests.crash.upkeep_steps"]
-    subprocess.run([*command, *module, *arguments], cwd=ROOT, capture_output=True)
-    return log.read_text()
+def run(player: Player, given: list[str], log: Path, inject: str | None = None) -> bool:
+    """Have it done under strace, which leaves its trace; return whether it was killed."""
+    strace = [f"-etrace={CALLS}", *([f"-einject={inject}"] if inject else [])]
+    play = Play(given[1], "add", upkeep=given, strace=strace, log=str(log))
+    return player.play(play).killed
 
 
 def points(trace: str, victim: str) -> list[str]:
     """Return each call from the first on the store on, as what strace injects into."""
     seen: Counter[str] = Counter()
     found: list[str] = []
-    for call, rest in re.findall(r"^\d+ +(\w+)\((.*)$", trace, re.MULTILINE):
+    for call, rest in re.findall(r"^(\w+)\((.*)$", trace, re.MULTILINE):
         seen[call] += 1
         if found or victim in rest:
             found.append(f"{call}:signal=SIGKILL:when={seen[call]}")
@@ -80,21 +77,27 @@ def state_of(path: Path) -> State:
 
 
 def everywhere(
-    arguments: list[str], before: Path, check: Callable[[Path, str], None], step: int
+    player: Player,
+    arguments: list[str],
+    before: Path,
+    check: Callable[[Path, str], None],
+    step: int,
 ) -> None:
-    """Kill the program at each step-th of its calls on a copy of the store, and check."""
+    """Kill the process at each step-th of its calls on a copy of the store, and check."""
     victim = before.with_name("victim")
     log = before.with_name("trace")
     given = [str(victim) if one == "VICTIM" else one for one in arguments]
-    shutil.copytree(before, victim)
-    found = points(run(*given, log=log), str(victim))
+    for _ in range(2):  # Python reads files, too, when something is done for the first time
+        copy(before, victim)
+        assert not run(player, given, log)
+        found = points(log.read_text(), str(victim))
     assert len(found) > 30
     killed = wrong = 0
     for where in found[::step]:
         for left in victim.parent.glob("victim*"):
             shutil.rmtree(left)
         shutil.copytree(before, victim)
-        killed += "killed by SIGKILL" in run(*given, log=log, inject=where)
+        killed += run(player, given, log, where)
         try:
             check(victim, where)
         except AssertionError:
@@ -114,8 +117,8 @@ def everywhere(
     assert killed > tried // 2
 
 
-def test_a_restore(before: Path, tmp_path: Path, full_size: bool) -> None:
-    backup(before, tmp_path / "b.tar", NOON)
+def test_a_restore(player: Player, before: Path, ground: Path, full_size: bool) -> None:
+    backup(before, ground / "b.tar", NOON)
     then = state_of(before)
     store = DirectoryStore(before)
     put(store, make_job("later"))
@@ -125,30 +128,34 @@ def test_a_restore(before: Path, tmp_path: Path, full_size: bool) -> None:
     def check(victim: Path, where: str) -> None:
         found = state_of(victim)
         assert found in (then, now), where
-        others = [one for one in tmp_path.glob("victim.*") if (one / "backup.json").exists()]
-        left = [one for one in tmp_path.glob("victim.*") if any(one.iterdir())]
+        others = [one for one in ground.glob("victim.*") if (one / "backup.json").exists()]
+        left = [one for one in ground.glob("victim.*") if any(one.iterdir())]
         kept = [one for one in left if one not in others]
         if found == then:
             assert [state_of(one) for one in kept] == [now], where
         else:
             # A whole new store may stand there without its mark, for a moment.
             assert all(state_of(one) == then for one in kept), where
-        restore(victim, tmp_path / "b.tar", NOON.replace(year=2027), force=True)
+        restore(victim, ground / "b.tar", NOON.replace(year=2027), force=True)
         assert state_of(victim) == then, where
 
     everywhere(
-        ["restore", "VICTIM", str(tmp_path / "b.tar")], before, check, 1 if full_size else 7
+        player,
+        ["restore", "VICTIM", str(ground / "b.tar")],
+        before,
+        check,
+        1 if full_size else 7,
     )
 
 
-def test_a_repair(before: Path, tmp_path: Path, full_size: bool) -> None:
+def test_a_repair(player: Player, before: Path, ground: Path, full_size: bool) -> None:
     for number, at in ((1, 700), (2, 900)):
         text = bytearray(segment(before, number).read_bytes())
         text[at] ^= 1
         segment(before, number).write_bytes(text)
     with segment(before, 3).open("ab") as file:
         file.write(b"what is this\n")
-    mended = tmp_path / "mended"
+    mended = ground / "mended"
     shutil.copytree(before, mended)
     assert repair(mended, NOON).left == []
     wanted = {name: status for name, (status, _) in state_of(mended).items()}
@@ -160,4 +167,4 @@ def test_a_repair(before: Path, tmp_path: Path, full_size: bool) -> None:
         found = {name: status for name, (status, _) in state_of(victim).items()}
         assert found == wanted, where
 
-    everywhere(["repair", "VICTIM"], before, check, 1 if full_size else 9)
+    everywhere(player, ["repair", "VICTIM"], before, check, 1 if full_size else 9)
