@@ -10,12 +10,13 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check -qq install
 JOBS ?= 2
 PYTEST_ARGS ?=
 MINUTES ?= 30
+EXAMPLES ?= 2000
 # Such as --quick, --only add,drain, --peers huey or --rounds 5.
 BENCH_ARGS ?=
 PEERS := benchmarks/.venv
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo test check format snapshots crash-test rows soak tour bench clean
+.PHONY: help venv demo test check format snapshots crash-test model-test fuzz rows soak tour bench clean
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 20
@@ -58,8 +59,21 @@ snapshots: $(VENV)/.dev  ## write the outputs that tests compare with anew: read
 	JOBCTL_WRITE_SNAPSHOTS=1 $(BIN)/pytest -q tests/cli $(PYTEST_ARGS)
 	git diff --stat -- tests/cli/snapshots
 
-crash-test: $(VENV)/.dev  ## the crash tests alone, at full size
-	JOBCTL_FULL=1 $(BIN)/pytest tests/crash $(PYTEST_ARGS)
+# The soak has a target of its own.
+PROMISE := tests/crash --ignore tests/crash/test_soak.py tests/contract/test_model.py \
+    tests/runtime/test_full_disk.py $(addprefix tests/stores/test_,backup.py damage.py doctor.py \
+    errors.py first_open.py frozen.py full_disk.py segments.py)
+
+crash-test: $(VENV)/.dev  ## the durability promise at full size; writes docs/durability.md's table
+	@$(BIN)/python -m tests.crash.durability begin
+	JOBCTL_FULL=1 $(BIN)/pytest -n $(JOBS) $(PYTEST_ARGS) $(PROMISE); code=$$?; \
+	$(BIN)/python -m tests.crash.durability && exit $$code
+
+model-test: $(VENV)/.dev  ## the stores against the model: EXAMPLES (2000) lives of 80 steps each
+	JOBCTL_FULL=1 JOBCTL_EXAMPLES=$(EXAMPLES) $(BIN)/pytest -n $(JOBS) tests/contract/test_model.py $(PYTEST_ARGS)
+
+fuzz: $(VENV)/.dev  ## random texts for all that reads some
+	JOBCTL_FULL=1 $(BIN)/pytest -n $(JOBS) tests/fuzz $(PYTEST_ARGS)
 
 rows: $(VENV)/.dev  ## what handlers may do to their workers, as a table with measured times
 	@$(BIN)/python -m tests.crash.rows

@@ -34,6 +34,40 @@ def remount(path: Path, options: str) -> None:
 
 
 @contextmanager
+def ext4(path: Path, image: Path) -> Iterator[Path]:
+    """Mount the ext4 in an image, which is made or mended; skip who may not or cannot."""
+    if os.geteuid() != 0:
+        pytest.skip("needs root")
+    if not image.exists():
+        image.touch()
+        os.truncate(image, 16 << 20)
+        command = ["mkfs.ext4", "-q", "-m", "0", str(image)]
+    else:
+        command = ["e2fsck", "-fy", str(image)]
+    try:
+        subprocess.run(command, capture_output=True)
+    except FileNotFoundError:
+        pytest.skip(f"needs {command[0]}")
+    path.mkdir(exist_ok=True)
+    options = "loop,errors=remount-ro"
+    done = subprocess.run(["mount", "-o", options, str(image), str(path)], capture_output=True)
+    if done.returncode:
+        pytest.skip(done.stderr.decode())
+    try:
+        path.chmod(0o700)
+        yield path
+    finally:
+        subprocess.run(["umount", "-l", str(path)], check=True)
+
+
+def break_ext4(path: Path) -> None:
+    """Tell a mounted ext4 that its disk has failed: it becomes read-only, for good."""
+    find = ["findmnt", "-no", "SOURCE", str(path)]
+    device = subprocess.run(find, check=True, capture_output=True, text=True).stdout.strip()
+    Path("/sys/fs/ext4", Path(device).name, "trigger_fs_error").write_text("1")
+
+
+@contextmanager
 def kept_full(path: Path) -> Iterator[None]:
     """Take every byte that becomes free on a disk, for as long as the context lasts."""
     done = threading.Event()

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
 from jobctl.core.job import Ending, Job, Options, Outcome, finish
-from jobctl.core.store import Gate, Store, open_gate
+from jobctl.core.store import Gate, Store, Transaction, open_gate
 
 T = TypeVar("T")
 
@@ -87,7 +87,7 @@ def end(
     return there(store, job.id)
 
 
-def there(store: Store, job_id: str) -> Job[Any]:
+def there(store: Store | Transaction, job_id: str) -> Job[Any]:
     """Return a job that must be in the store."""
     job = store.get(job_id)
     assert job is not None

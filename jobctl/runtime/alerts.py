@@ -16,6 +16,7 @@ import msgspec
 
 from jobctl.core.intake import new_job
 from jobctl.core.store import Store
+from jobctl.core.unreadable import UNREADABLE
 from jobctl.runtime.log import Log
 from jobctl.runtime.sending import Sender
 from jobctl.runtime.settings import Alerting
@@ -139,7 +140,7 @@ class Alerts:
     def _read(self) -> dict[str, _Group]:
         try:
             return msgspec.json.decode(self._path.read_bytes(), type=dict[str, _Group])
-        except (OSError, msgspec.MsgspecError, UnicodeDecodeError):
+        except (OSError, *UNREADABLE):
             return {}
 
 

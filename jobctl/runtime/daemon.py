@@ -112,6 +112,5 @@ def _open_slots(family: Family, count: int) -> int:
         family.write()
         return Slots.create(family.slots_path, count)
     except OSError as err:
-        raise StoreUnwritable(
-            f"{family.slots_path.parent} cannot be written: {err.strerror}"
-        ) from err
+        path = err.filename2 or err.filename or family.slots_path.parent
+        raise StoreUnwritable(f"{path} cannot be written: {err.strerror}") from err

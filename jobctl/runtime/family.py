@@ -17,6 +17,7 @@ from jobctl.runtime.process import (
     has_environment,
     identify,
     kill_all,
+    pid_space,
     session,
 )
 from jobctl.runtime.slots import Slots
@@ -33,12 +34,14 @@ class Record(msgspec.Struct):
     id: str
     members: list[tuple[int, int]]
     begun: set[str] = set()  # by an earlier family, whose jobs nobody has recovered yet
+    home: str = ""  # where its pids mean something; unknown of one that an older jobctl wrote
 
 
 class Family:
     """The processes of one daemon, written down as they come."""
 
     def __init__(self, folder: Path) -> None:
+        self._folder = folder
         self._path = folder / "family.json"
         self.slots_path = folder / "family.slots"
         self._members: dict[int, Process] = {}
@@ -49,8 +52,10 @@ class Family:
         """End what an earlier daemon left running; return the jobs that had begun there.
 
         The caller holds the seat, so that daemon is dead. After a reboot nothing of it
-        runs, and nobody's handler is to blame: then none have begun. They are remembered
-        until `recovered` is called, in case this daemon dies or is stopped before that.
+        runs, and nobody's handler is to blame: then none have begun. In a copy of the store, or
+        in another container, its pids are those of others: nobody is ended there. What had
+        begun is remembered until `recovered` is called, in case this daemon dies or is stopped
+        before that.
 
         Raises StoreBusy if one of its processes cannot be ended.
         """
@@ -59,7 +64,7 @@ class Family:
             return set()
         if record.boot != boot_id():
             return set()
-        left = _end(record)
+        left = _end(record) if record.home in ("", self._home()) else []
         if left:
             raise StoreBusy(
                 f"process {left[0].pid} of the daemon before cannot be ended, and may still be "
@@ -112,7 +117,12 @@ class Family:
 
     def _record(self) -> Record:
         members = [(process.pid, process.start) for process in self._members.values()]
-        return Record(boot_id(), self.id, members, self._begun)
+        return Record(boot_id(), self.id, members, self._begun, self._home())
+
+    def _home(self) -> str:
+        """Return what a copy of the folder does not share, nor another container."""
+        info = os.stat(self._folder)
+        return f"{info.st_dev}:{info.st_ino} {pid_space()}"
 
 
 def _end(record: Record, rounds: int = 5) -> list[Process]:

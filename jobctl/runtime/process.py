@@ -46,6 +46,14 @@ def boot_id() -> str:
     return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
 
 
+def pid_space() -> str:
+    """Return what tells the pids that this process sees from those in another container."""
+    try:
+        return os.readlink("/proc/self/ns/pid")
+    except OSError:
+        return ""
+
+
 def identify(pid: int) -> Process | None:
     """Return the process with its start time, None if there is none."""
     fields = _stat(pid)

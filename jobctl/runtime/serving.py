@@ -15,7 +15,7 @@ from jobctl.clock import Clock
 from jobctl.core.job import Ending, Job, Options
 from jobctl.core.store import Seat, Store
 from jobctl.core.units import counted
-from jobctl.errors import StoreError
+from jobctl.errors import StoreBusy, StoreError, StoreFull
 from jobctl.runtime import judge
 from jobctl.runtime.agenda import Agenda
 from jobctl.runtime.channel import Forked, Ready, Unforked
@@ -80,6 +80,7 @@ class Serving:
         self._clockwork = Clockwork(clock, log, seat.folder)
         self._edits = Edits(in_use.settings.chores.watched)
         self._pool: Pool
+        self._burst = False
         self.servers = Generations(
             family,
             slots_fd,
@@ -101,6 +102,7 @@ class Serving:
 
     def serve(self, server: Server, burst: bool) -> None:
         """Serve until a stop, with `burst` until nothing is due. Raises StoreError."""
+        self._burst = burst
         settings = self._in_use.settings
         self._pool = Pool(
             server,
@@ -230,6 +232,7 @@ class Serving:
         self._agenda.take(reply, now, self._clock.now())
         if reply.full is not None:
             self._say_refused("no new jobs are started", reply.full, said=refused)
+            self._despair(reply.full)
         elif refused and not self._agenda.refused:
             self._log.info("the store can be used again")
             self._teller.over(Trouble.STORE)
@@ -253,6 +256,14 @@ class Serving:
         self._agenda.refuse(reply, now)
         if self._stop.hopeless(now):
             raise reply.error
+        if not reply.request.settlements:
+            self._despair(reply.error)
+
+    def _despair(self, why: StoreError) -> None:
+        """End a burst that has nothing to do but to wait for somebody to mend the store."""
+        mends_itself = isinstance(why, (StoreFull, StoreBusy))
+        if self._burst and not mends_itself and not self._pool.busy:
+            raise why
 
     def _say_refused(self, what: str, why: StoreError, *, said: bool) -> None:
         if not said:

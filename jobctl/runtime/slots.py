@@ -9,11 +9,15 @@ is charged.
 
 from __future__ import annotations
 
+import errno
 import mmap
 import os
+import stat
 import struct
 from pathlib import Path
 
+#: What stands there may be a FIFO or a link: nobody waits for the one or follows the other.
+_OURS = os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
 _SIZE = 320
 _ID_BYTES = 128
 _BEGUN = struct.Struct("<dH")
@@ -34,9 +38,11 @@ class Slots:
         """Make the file, empty, and return its descriptor."""
         # Appending: workers inherit the descriptor, and a handler that writes into all that
         # it finds must not write into what the daemon believes of the others.
-        flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
-        fd = os.open(path, flags, 0o600)
+        fd = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | _OURS, 0o600)
         try:
+            if not stat.S_ISREG(os.fstat(fd).st_mode):
+                what = "it is not a regular file, move it away"
+                raise OSError(errno.EINVAL, what, str(path))
             os.ftruncate(fd, 0)
             # With its blocks: on a full disk a write into a hole would be a SIGBUS.
             os.posix_fallocate(fd, 0, count * _SIZE)
@@ -49,7 +55,8 @@ class Slots:
     def read_begun(path: Path) -> set[str]:
         """Return the jobs that the workers of an earlier daemon had begun."""
         try:
-            content = path.read_bytes()
+            with open(os.open(path, os.O_RDONLY | _OURS), "rb") as file:
+                content = file.read() or b""  # None of a FIFO that nobody writes to
         except OSError:
             return set()
         found = (_text(content, at + 8) for at in range(0, len(content) - _SIZE + 1, _SIZE))

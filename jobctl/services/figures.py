@@ -17,6 +17,7 @@ from pathlib import Path
 import msgspec
 
 from jobctl.core.job import Job, Outcome, Status
+from jobctl.core.unreadable import UNREADABLE
 from jobctl.services.whole import read_whole, write_whole
 
 #: The upper bounds of the durations that are told apart, in seconds; longer ones are one more.
@@ -183,7 +184,7 @@ class Follower:
             for line in whole.splitlines():
                 try:
                     found = _decode(line)
-                except (msgspec.MsgspecError, UnicodeDecodeError):
+                except UNREADABLE:
                     continue  # blank, or cut off by a crash
                 self._last = found.at
                 yield found

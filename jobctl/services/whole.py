@@ -9,6 +9,8 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from jobctl.core.unreadable import UNREADABLE
+
 T = TypeVar("T")
 #: What stands there may be a FIFO or a link: nobody waits for the one or follows the other.
 _OURS = os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
@@ -31,5 +33,5 @@ def read_whole(path: Path, kind: type[T]) -> T | None:
             if not stat.S_ISREG(os.fstat(fd).st_mode):
                 return None
             return msgspec.json.decode(file.read(), type=kind)
-    except (OSError, msgspec.MsgspecError, UnicodeDecodeError):
+    except (OSError, *UNREADABLE):
         return None

@@ -131,7 +131,7 @@ def test_unknown_and_deleted(
 
     def delete() -> None:
         with store.transaction() as tx:
-            tx.delete(there(store, "a"))
+            tx.delete(there(tx, "a"))
 
     steps.append(delete)
     code, out, err = cli("follow", "a")

@@ -61,12 +61,12 @@ def test_the_longest_waiting_as_others_come_and_leave(store: Store) -> None:
     put(store, *(make_job(f"u{n}", created_at=after(99)) for n in range(60)))
     tenth = [ids(claim(store, 10, after(99)))[-1]]
     with store.transaction() as tx:
-        tx.save(transitions.cancel(there(store, "w1"), NOON))
+        tx.save(transitions.cancel(there(tx, "w1"), NOON))
     tenth.append(ids(claim(store, 10, after(99)))[-1])
     put(store, make_job("older", priority=-9, created_at=after(1)))
     tenth.append(ids(claim(store, 10, after(99)))[-1])
     with store.transaction() as tx:
-        tx.save(transitions.retry(there(store, "w1")))
+        tx.save(transitions.retry(there(tx, "w1")))
     tenth.append(ids(claim(store, 10, after(99)))[-1])
     assert tenth == ["w0", "w2", "older", "w1"]
 
@@ -81,7 +81,7 @@ def test_the_longest_waiting_of_a_name_that_was_passed_over(store: Store) -> Non
     tenth.append(ids(claim(store, 10, after(99)))[-1])
     tenth.append(ids(claim(store, 10, after(99)))[-1])
     with store.transaction() as tx:
-        tx.save(transitions.cancel(there(store, "c10"), NOON))
+        tx.save(transitions.cancel(there(tx, "c10"), NOON))
     tenth.append(ids(claim(store, 10, after(99)))[-1])
     assert tenth == ["w0", "c5", "w1", "w2"]
 
@@ -109,7 +109,7 @@ def test_next_run_at_is_the_next_delayed_job(store: Store) -> None:
     assert ids(claim(store, 9, after(30))) == ["now", "soon"]
     assert store.next_run_at() == after(60)
     with store.transaction() as tx:
-        tx.save(transitions.cancel(there(store, "late"), NOON))
+        tx.save(transitions.cancel(there(tx, "late"), NOON))
     assert store.next_run_at() is None
 
 
@@ -135,10 +135,10 @@ def test_only_pending_jobs_are_claimed(store: Store) -> None:
     running = claim(store, 2)
     end(store, running[0])
     with store.transaction() as tx:
-        tx.save(transitions.cancel(there(store, "c"), NOON))
+        tx.save(transitions.cancel(there(tx, "c"), NOON))
     assert ids(claim(store, 9)) == ["d"]
     with store.transaction() as tx:
-        tx.save(transitions.retry(there(store, "c")))
+        tx.save(transitions.retry(there(tx, "c")))
     assert ids(claim(store, 9)) == ["c"]
 
 
@@ -146,9 +146,9 @@ def test_jobs_that_left_are_not_claimed(store: Store) -> None:
     put(store, *(make_job(f"{n}") for n in range(6)))
     assert ids(claim(store)) == ["0"]  # whatever a store keeps at hand is there by now
     with store.transaction() as tx:
-        tx.delete(there(store, "1"))
-        tx.save(transitions.cancel(there(store, "2"), NOON))
-        tx.save(transitions.replace(there(store, "3"), make_job("3", run_at=after(60))))
+        tx.delete(there(tx, "1"))
+        tx.save(transitions.cancel(there(tx, "2"), NOON))
+        tx.save(transitions.replace(there(tx, "3"), make_job("3", run_at=after(60))))
     put(store, make_job("new", priority=1))
     assert ids(claim(store, 9)) == ["new", "4", "5"]
     assert ids(claim(store, 9, after(60))) == ["3"]

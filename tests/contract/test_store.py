@@ -300,7 +300,7 @@ def test_counts_between_two_moments(store: Store) -> None:
     ]
     assert counted == [4, 2, 0, 2]
     with store.transaction() as tx:
-        tx.delete(there(store, "3"))
+        tx.delete(there(tx, "3"))
     assert store.count_added(first) == 2
     assert ids(store.finished(Status.PENDING, after(99))) == []
 
@@ -316,13 +316,13 @@ def test_stats_follow_every_change(store: Store) -> None:
     end(store, d, Outcome.RELEASED)
     assert store.stats() == Stats(pending=4, completed=1, failed=1)
     with store.transaction() as tx:
-        tx.save(transitions.cancel(there(store, "e"), NOON))
-        tx.save(transitions.retry(there(store, "b")))
-        tx.delete(there(store, "f"))
-        tx.delete(there(store, "a"))
+        tx.save(transitions.cancel(there(tx, "e"), NOON))
+        tx.save(transitions.retry(there(tx, "b")))
+        tx.delete(there(tx, "f"))
+        tx.delete(there(tx, "a"))
     assert store.stats() == Stats(pending=3, cancelled=1)
     with store.transaction() as tx:
-        tx.save(transitions.replace(there(store, "e"), make_job("e")))
+        tx.save(transitions.replace(there(tx, "e"), make_job("e")))
     assert store.stats() == Stats(pending=4)
     assert store.stats().as_dict()["total"] == 4
 
@@ -336,7 +336,7 @@ def test_what_has_changed_since_a_version(store: Store) -> None:
     [job] = claim(store)
     end(store, job)
     with store.transaction() as tx:
-        tx.delete(there(store, "a"))
+        tx.delete(there(tx, "a"))
         tx.put(Note(PAUSE, "work", NOON))
     assert store.changed(middle, 10) == ["a", "old"]
     assert store.changed(start, 10) == ["a", "b", "old"]
@@ -363,7 +363,7 @@ def test_version_changes_with_every_write_and_only_then(store: Store) -> None:
     end(store, job)
     assert changed()
     with store.transaction() as tx:
-        tx.delete(there(store, "a"))
+        tx.delete(there(tx, "a"))
     assert changed()
     with store.transaction() as tx:
         assert tx.get("b")
@@ -385,7 +385,7 @@ def test_cancelling_names_the_running_jobs_that_shall_end(store: Store) -> None:
     with store.transaction() as tx:
         for job in (a, b, c):
             tx.save(transitions.cancel(job, NOON))
-        tx.save(transitions.cancel(there(store, "d"), NOON))
+        tx.save(transitions.cancel(there(tx, "d"), NOON))
     assert asked() == ["a", "b", "c"]
     end(store, there(store, "a"), Outcome.CANCELLED)
     end(store, there(store, "b"), Outcome.COMPLETED)

@@ -1,11 +1,45 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
+
+from tests.crash.playing import Player
+
+MEMORY = Path("/dev/shm")
 
 
 @pytest.fixture(scope="session")
 def full_size() -> bool:
     """Whether crash tests run at full size: `make crash-test` sets JOBCTL_FULL."""
     return bool(os.environ.get("JOBCTL_FULL"))
+
+
+@pytest.fixture(scope="session")
+def player() -> Iterator[Player]:
+    """A stage, for all tests of a process."""
+    player = Player()
+    yield player
+    player.close()
+
+
+@pytest.fixture
+def ground(tmp_path: Path) -> Iterator[Path]:
+    """A folder in memory, if there is such a file system: a disk need not do its work.
+
+    What a process sees of its files after a kill or an error is no matter of the disk.
+    """
+    if not (MEMORY.is_dir() and os.access(MEMORY, os.W_OK)):
+        yield tmp_path
+        return
+    with TemporaryDirectory(dir=MEMORY, prefix="jobctl-test-") as folder:
+        yield Path(folder)
+
+
+@pytest.fixture
+def disk(ground: Path, tmp_path: Path, full_size: bool) -> Path:
+    """Where a kill strikes: on a real disk, if all of them are tried."""
+    return tmp_path if full_size else ground

@@ -7,44 +7,69 @@ from pathlib import Path
 
 import pytest
 
-from tests.crash.test_store_kill import BIG, SMALL, check, rehearse, run
+from tests.crash.faults import break_off, commanded, errors, fail, limit, parts, short, sizes
+from tests.crash.playing import Player, Rehearsal, at_each, conclude, some
+from tests.crash.store_steps import COMMANDS, SCENARIOS
 
 pytestmark = [
     pytest.mark.strace,
     pytest.mark.skipif(shutil.which("strace") is None, reason="strace is not installed"),
 ]
-#: The scenario, the size of a segment, and of how many points one is tried by default.
-CASES = [
-    ("add", BIG, 9),
-    ("add_many", BIG, 9),
-    ("work", BIG, 17),
-    ("delete", BIG, 19),
-    ("change", 300, 61),
-    ("compact", SMALL, 59),
-    ("rebuild", SMALL, 23),
-]
-ERRORS = ("EIO", "ENOSPC", "EDQUOT")
-#: What is no trouble of the disk: a lock that fails so is tested elsewhere.
-NOT_HERE = ("flock", "fcntl")
 
 
-@pytest.mark.parametrize(("scenario", "size", "step"), CASES, ids=str)
+@pytest.mark.parametrize("scenario", SCENARIOS)
 def test_an_error_of_each_system_call(
     scenario: str,
-    size: int,
-    step: int,
-    tmp_path: Path,
+    player: Player,
+    ground: Path,
     monkeypatch: pytest.MonkeyPatch,
     full_size: bool,
 ) -> None:
-    before, victim, expected, calls = rehearse(tmp_path, scenario, size, monkeypatch)
-    points = [(call, n, error) for call, n in calls if call not in NOT_HERE for error in ERRORS]
-    injected = 0
-    for call, n, error in points[:: 1 if full_size else step]:
-        shutil.copytree(before, victim)
-        done, trace = run(victim, scenario, size, f"-einject={call}:error={error}:when={n}")
-        injected += "INJECTED" in trace
-        # Unlike after a kill: what was not acknowledged is not there.
-        check(victim, expected[done : done + 1], f"{call} {n} {error}")
-        shutil.rmtree(victim)
-    assert injected, "nothing failed"
+    rehearsal = Rehearsal(player, ground, scenario, monkeypatch)
+    points = list(errors(rehearsal.points))
+    chosen = some(points, 1 if full_size else 67)
+    conclude("error", scenario, at_each(rehearsal, chosen, fail), len(points), ground)
+
+
+@pytest.mark.parametrize("scenario", SCENARIOS)
+def test_a_write_that_writes_a_part_only(
+    scenario: str,
+    player: Player,
+    ground: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    full_size: bool,
+) -> None:
+    rehearsal = Rehearsal(player, ground, scenario, monkeypatch)
+    points = parts(rehearsal.points)
+    chosen = some(points, 1 if full_size else 11)
+    went_on = at_each(rehearsal, chosen, short)
+    went_on += at_each(rehearsal, chosen, break_off)
+    conclude("short", scenario, went_on, 2 * len(points), ground)
+
+
+@pytest.mark.parametrize("scenario", ["add", "settle"])
+def test_a_limit_on_the_size_of_files(
+    scenario: str,
+    player: Player,
+    ground: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    full_size: bool,
+) -> None:
+    rehearsal = Rehearsal(player, ground, scenario, monkeypatch)
+    points = sizes(rehearsal)
+    chosen = some(points, 1 if full_size else 499)
+    conclude("limit", scenario, at_each(rehearsal, chosen, limit), len(points), ground)
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_an_error_as_a_terminal_shows_it(
+    command: str,
+    player: Player,
+    ground: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    full_size: bool,
+) -> None:
+    rehearsal = Rehearsal(player, ground, command, monkeypatch)
+    points = list(errors(rehearsal.points))
+    chosen = some(points, 1 if full_size else 67)
+    conclude("command", command, at_each(rehearsal, chosen, commanded), len(points), ground)

@@ -18,7 +18,7 @@ from jobctl.stores.directory.doctor import examine
 from jobctl.stores.directory.repair import repair
 from jobctl.stores.directory.restore import restore
 from jobctl.stores.directory.store import DirectoryStore
-from tests.crash.test_store_kill import State, state
+from tests.crash.stepping import State, state
 from tests.helpers import NOON, claim, end, make_job, put
 from tests.stores.tools import segment
 

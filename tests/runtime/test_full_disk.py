@@ -1,15 +1,16 @@
-"""A daemon on a full disk: what runs ends, nothing new begins, and it recovers by itself."""
+"""A daemon on a disk that is full or fails: it says so, and goes on when it can."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from jobctl.core.job import Status
-from jobctl.errors import StoreFull
-from tests.disks import fill, kept_full, mounted
+from jobctl.errors import StoreFull, StoreUnwritable
+from tests.disks import break_ext4, ext4, fill, kept_full, mounted
 from tests.helpers import eventually
 from tests.runtime.rig import CONFIG, Rig
 
@@ -88,3 +89,32 @@ def test_a_daemon_is_stopped_on_a_full_disk(rig: Rig) -> None:
     rig.until("one", Status.COMPLETED)
     assert rig.stop(daemon) == 0
     assert rig.queue.stats().running == 0
+
+
+@pytest.mark.root
+def test_a_disk_that_becomes_read_only_beneath_it(tmp_path: Path) -> None:
+    folder = tmp_path / "rig"
+    folder.mkdir()
+    with (
+        ext4(folder / ".jobctl", tmp_path / "image") as disk,
+        closing(Rig(folder, HANDLERS, CONFIG + 'shutdown_timeout = "1s"\n')) as rig,
+    ):
+        (disk / "lost+found").rmdir()
+        for name in ("one", "two", "waits"):
+            rig.queue.add("hold", id=name)
+        daemon = rig.start()
+        rig.running("one")
+        rig.running("two")
+        break_ext4(disk)
+        (folder / "go").touch()
+        eventually(lambda: "Read-only file system" in rig.log())
+        assert rig.get("waits").status is Status.PENDING
+        with pytest.raises(StoreUnwritable, match="Read-only file system"):
+            rig.queue.add("hold")
+        # It keeps what has ended until it has to go, and says that it could not be written.
+        assert rig.stop(daemon) == StoreUnwritable.exit_code
+        assert "Traceback" not in rig.log()
+    with ext4(folder / ".jobctl", tmp_path / "image"), closing(Rig(folder, HANDLERS)) as rig:
+        rig.start()
+        for name in ("one", "two", "waits"):
+            assert rig.ended(name).status is Status.COMPLETED

@@ -216,7 +216,7 @@ def test_lost_too_often(store: Watched) -> None:
 def test_cancelled_before_it_ran_and_while_it_did(store: Watched) -> None:
     put(store, make_job("it"))
     with store.transaction() as tx:
-        tx.save(cancelled(there(store, "it"), NOON))
+        tx.save(cancelled(there(tx, "it"), NOON))
     found = why(store)
     assert codes(found) == ["cancelled"]
     assert said(found, "cancelled") == "It was cancelled, at 2026-11-24T12:00:00Z (just now)."

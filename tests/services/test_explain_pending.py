@@ -454,7 +454,7 @@ def test_one_that_waits_for_a_cancelled_job_is_said_to(store: Watched) -> None:
     """It is cancelled in the same transaction; if it is not, that is said."""
     put(store, make_job("first"), make_job("it", after=("first",)))
     with store.transaction() as tx:
-        tx.save(cancelled(there(store, "first"), NOON))
+        tx.save(cancelled(there(tx, "first"), NOON))
     assert said(why(store), "after") == "It comes after work first, which is cancelled."
 
 

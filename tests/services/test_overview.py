@@ -60,7 +60,7 @@ def test_a_job_that_was_added_last_may_be_deleted(store: MemoryStore, clock: Fak
     watch = QueueService(store, clock).overview()
     watch.look()
     with store.transaction() as tx:
-        tx.delete(there(store, "b"))
+        tx.delete(there(tx, "b"))
     clock.advance(1)
     assert watch.look().last == Rates(1.0, 0, 0, 0)
 

@@ -267,7 +267,7 @@ class TestWait:
 
         def nap(seconds: float) -> None:
             with store.transaction() as tx:
-                tx.delete(there(store, "a"))
+                tx.delete(there(tx, "a"))
 
         with pytest.raises(NotFound, match="job a was deleted"):
             QueueService(store, clock, nap=nap).wait(["a"])

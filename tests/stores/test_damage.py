@@ -76,8 +76,8 @@ class Past:
         return [lines.decode_job(line) for line in found]
 
     def _deleted(self, files: dict[str, bytes]) -> set[tuple[str, int]]:
-        found = [lines.decode_entry(line) for line in self._lines(files)]
-        return {(one.id, one.seq) for one in found if one.kind == "tombstone"}
+        found = [lines.read_entry(line) for line in self._lines(files)]
+        return {(one.id, one.seq) for one in found if one and one.kind == "tombstone"}
 
 
 def check(path: Path, past: Past) -> None:

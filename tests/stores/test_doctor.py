@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 import sqlite3
 from datetime import UTC, datetime
 from pathlib import Path
@@ -156,7 +157,8 @@ def test_an_index_with_other_bytes(path: Path, size: int) -> None:
     for suffix in ("-wal", "-shm"):
         Path(f"{index}{suffix}").unlink(missing_ok=True)
     whole = index.read_bytes()
-    index.write_bytes(os.urandom(size) + whole[size:])
+    others = bytes(byte ^ n for byte, n in zip(whole, random.randbytes(size), strict=False))
+    index.write_bytes(bytes([whole[0] ^ 1]) + others[1:] + whole[size:])
     before = rebuilt_elsewhere(path)
     assert codes(path) == ["index"]
     mended(path)
@@ -436,6 +438,23 @@ def test_a_write_that_could_not_be_made_durable(path: Path) -> None:
     assert "void" not in known
     store.close()
     assert not list((path / "journal").glob("*.broken"))
+
+
+def test_a_length_that_is_half_there(path: Path) -> None:
+    """Its first digits are another number, which would void all that was acknowledged."""
+    store = DirectoryStore(path)
+    put(store, make_job("last"))
+    known = ids(store.list(limit=100))
+    with failing("rename", 1), failing("fdatasync", 1), pytest.raises(StoreUnwritable):
+        put(store, make_job("void"))
+    store.close()
+    [marker] = (path / "journal").glob("*.broken")
+    marker.write_bytes(marker.read_bytes()[:2])
+    repair(path, LATER)
+    assert found(path) == []
+    store = DirectoryStore(path)
+    assert ids(store.list(limit=100)) == known
+    store.close()
 
 
 def test_what_was_left_over(path: Path) -> None:

@@ -260,3 +260,54 @@ def test_an_add_is_kept_although_the_index_fails_afterwards(tmp_path: Path) -> N
     assert there(store, "a").status is Status.CANCELLED
     store.close()
     assert rebuilt(path)["stats"].cancelled == 1
+
+
+def test_an_add_is_kept_although_a_fold_that_follows_cannot_sync(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("jobctl.stores.directory.writer._UNFOLDED", 100)
+    path = tmp_path / "store"
+    store = DirectoryStore(path)
+    with failing("fdatasync", 3) as calls:  # the first two are of the segment and the add
+        put(store, make_job("a"))
+    with failing("fdatasync", 2):
+        put(store, make_job("b"))
+    assert ids(store.list()) == ["b", "a"]
+    assert len(calls) == 2, "what an append has made durable is synced once"
+    store.close()
+    assert ids(rebuilt(path)["jobs"]) == ["b", "a"]
+
+
+@pytest.mark.parametrize("call", ["stat", "fstat", "pread"])
+def test_a_look_that_fails_is_a_store_error_or_no_matter(call: str, tmp_path: Path) -> None:
+    path = tmp_path / "store"
+    store = DirectoryStore(path)
+    put(store, make_job("first"))
+    wanted, failures = ["first"], 0
+    for nth in range(1, 12):
+        with failing(call, nth):
+            try:
+                put(store, make_job(f"j{nth}"))
+                wanted.append(f"j{nth}")
+                store.wake()
+                assert len(ids(store.list(limit=100))) == len(wanted)
+            except StoreUnwritable:
+                failures += 1
+    assert failures
+    assert sorted(ids(store.list(limit=100))) == sorted(wanted)
+    store.close()
+    assert sorted(ids(rebuilt(path)["jobs"])) == sorted(wanted)
+
+
+def test_a_store_is_not_made_of_half_a_header(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        real = os.write
+        patch.setattr(os, "write", lambda fd, text: real(fd, text[:10]))
+        with pytest.raises(StoreFull):
+            DirectoryStore(tmp_path / "store")
+    store = DirectoryStore(tmp_path / "store")
+    put(store, make_job("a"))
+    assert not list((tmp_path / "store").glob("store.json.*"))
+    store.close()

@@ -12,7 +12,7 @@ import pytest
 from jobctl.core.job import Ending, Options, Outcome, Status, cancel, finish
 from jobctl.core.store import AnyJob
 from jobctl.errors import StoreFull, StoreUnwritable
-from jobctl.stores.directory import journal, room
+from jobctl.stores.directory import index, journal, room
 from jobctl.stores.directory.doctor import examine
 from jobctl.stores.directory.store import DirectoryStore
 from tests.disks import fill, mounted, remount
@@ -199,6 +199,45 @@ def test_a_disk_that_becomes_read_only(disk: Path) -> None:
     store.close()
 
 
+@pytest.mark.root
+def test_a_read_only_disk_after_a_power_cut(
+    disk: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """SQLite would wait ten seconds, at each question, for somebody to write the index."""
+    path = disk / "store"
+    store = DirectoryStore(path)
+    put(store, make_job("a"), make_job("b"))
+    claim(store)
+    wal = Path(f"{path}/index.sqlite-wal")
+    head = wal.read_bytes()[:32]
+    store.close()
+    # Such is left: the head of the log was synced, and nothing else of it.
+    wal.write_bytes(head)
+    Path(f"{path}/index.sqlite-shm").write_bytes(bytes(3))
+    for left in (wal, Path(f"{path}/index.sqlite-shm")):
+        left.chmod(0o600)
+    remount(disk, "ro")
+    opened: list[Path | None] = []
+
+    class Watched(index.Index):
+        def __init__(self, path: Path | None, store_id: str) -> None:
+            opened.append(path)
+            super().__init__(path, store_id)
+
+    monkeypatch.setattr(index, "Index", Watched)
+    store = DirectoryStore(path)
+    assert sorted(ids(store.list())) == ["a", "b"]
+    assert store.stats().running == 1
+    assert opened
+    assert not any(opened), "the index on the disk was opened"
+    store.close()
+    remount(disk, "rw")
+    put(store, make_job("c"))
+    assert sorted(ids(store.list())) == ["a", "b", "c"]
+    assert any(opened)
+    store.close()
+
+
 def test_room_is_asked_for_once_in_thousands(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -267,3 +306,26 @@ def test_what_the_system_says_when_there_is_none(
     assert segment(tmp_path / "store").stat().st_size == size
     put(store, make_job("b"))
     store.close()
+
+
+@pytest.mark.root
+def test_a_disk_on_which_an_index_finds_no_room(tmp_path: Path) -> None:
+    with mounted(tmp_path / "disk", "size=64k") as disk:
+        path = disk / "store"
+        store = DirectoryStore(path)
+        added = add_until_full(store)
+        assert len(added) > 10
+        assert cancelled_one(store, added[0])
+        with pytest.raises(StoreFull, match="free some space"):
+            claim(store)
+        store.close()
+        store = DirectoryStore(path)
+        assert sorted(ids(store.list(limit=5000))) == sorted(added)
+        assert there(store, added[0]).status is Status.CANCELLED
+        store.close()
+        assert examine(path, NOON).findings == []
+        remount(disk, "size=1m")
+        store = DirectoryStore(path)
+        assert ids(claim(store)) == [added[1]]
+        store.close()
+    assert not any((tmp_path / "disk").iterdir())

@@ -83,8 +83,11 @@ def test_a_newer_segment_is_refused_by_name(tmp_path: Path) -> None:
     header = lines.SegmentHeader(2, store.store_id, 2)
     text = lines.seal(lines.encode(header), 1, 1)
     segment(path, 2).write_bytes(text)
-    with pytest.raises(StoreTooNew, match="format 2, not 1"):
-        put(store, make_job("b"))
+    for _ in range(3):
+        with pytest.raises(StoreTooNew, match="format 2, not 1"):
+            put(store, make_job("b"))
+    with pytest.raises(StoreTooNew):
+        store.stats()
     assert segment(path, 2).read_bytes() == text
     store.close()
 
@@ -97,8 +100,9 @@ def test_a_segment_of_another_store_is_refused(tmp_path: Path) -> None:
     text = segment(tmp_path / "two").read_bytes()
     segment(tmp_path / "one", 2).write_bytes(text)
     store = DirectoryStore(tmp_path / "one")
-    with pytest.raises(StoreCorrupt, match="segment of this store"):
-        put(store, make_job("b"))
+    for _ in range(3):
+        with pytest.raises(StoreCorrupt, match="segment of this store"):
+            put(store, make_job("b"))
     assert segment(tmp_path / "one", 2).read_bytes() == text
     store.close()
 

@@ -7,13 +7,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from jobctl.core.note import TOPICS, Note
-from jobctl.core.store import AnyJob
+from jobctl.core.note import TOPICS
 from jobctl.stores.directory import lines
 
 if TYPE_CHECKING:
     from jobctl.stores.directory.index import Index
-    from jobctl.stores.directory.journal import Journal
     from jobctl.stores.directory.segments import Line
     from jobctl.stores.directory.store import DirectoryStore
     from jobctl.stores.directory.transaction import DirectoryTransaction
@@ -47,12 +45,15 @@ def compact_step(tx: DirectoryTransaction, worth: float = WORTH) -> bool:
     for line in journal.scan(oldest, offset):
         offset = line.place.offset + line.place.length
         seen += 1
-        if lines.intact(line.text):
-            live = _live(journal, index, line)
+        entry = lines.read_entry(line.text)
+        if entry is None:
+            journal.quarantine(line, "damaged, found as its segment was compacted", sync=True)
+        elif _counts(index, entry, line):
+            live = journal.job(line.place) if entry.kind == "job" else journal.note(line.place)
             if live is not None:
                 tx.copy(live)
-        else:
-            journal.quarantine(line, "damaged, found as its segment was compacted", sync=True)
+            else:
+                journal.quarantine(line, "a whole line that nobody can read", sync=True)
         if seen == _BATCH:
             break
     tx.store.compacting = (oldest, offset)
@@ -79,11 +80,9 @@ def compact_through(store: DirectoryStore, last: int) -> None:
             more = compact_step(tx, worth=1.0)
 
 
-def _live(journal: Journal, index: Index, line: Line) -> AnyJob | Note | None:
-    """Return what an intact line holds if it still counts."""
-    entry = lines.decode_entry(line.text)
+def _counts(index: Index, entry: lines.Entry, line: Line) -> bool:
+    """Return whether the index still points to an intact line."""
     if entry.kind in TOPICS:
-        known = index.note_place(entry.kind, entry.key) == line.place
-        return journal.note(line.place) if known else None
+        return index.note_place(entry.kind, entry.key) == line.place
     found = index.get(entry.id) if entry.kind == "job" else None
-    return journal.job(line.place) if found and found[0].place == line.place else None
+    return found is not None and found[0].place == line.place

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-import msgspec
-
 from jobctl.core.note import TOPICS
 from jobctl.stores.directory import lines
 from jobctl.stores.directory.index import Index
@@ -102,7 +100,7 @@ def _groups(journal: Journal, position: Position) -> Iterator[tuple[list[Found],
         group: list[Found] = []
         texts: list[Line] = []
         for line in journal.scan(segment, offset):
-            entry = _entry(line)
+            entry = lines.read_entry(line.text)
             if texts and (entry is None or entry.tx != (len(group) + 1, group[0][0].tx[1])):
                 yield _quarantine(journal, texts, TORN)
                 group, texts = [], []
@@ -118,15 +116,6 @@ def _groups(journal: Journal, position: Position) -> Iterator[tuple[list[Found],
                     group, texts = [], []
         if texts and segment != segments[-1]:
             yield _quarantine(journal, texts, TORN)
-
-
-def _entry(line: Line) -> lines.Entry | None:
-    if not lines.intact(line.text):
-        return None
-    try:
-        return lines.decode_entry(line.text)
-    except (msgspec.MsgspecError, UnicodeDecodeError):
-        return None
 
 
 def _quarantine(journal: Journal, found: list[Line], reason: str) -> tuple[list[Found], Line]:

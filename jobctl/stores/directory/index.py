@@ -10,12 +10,22 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import stat
 from pathlib import Path
 
-from jobctl.stores.directory.layout import store_error
+from jobctl.errors import StoreError
+from jobctl.stores.directory.layout import read_file, store_error
 from jobctl.stores.directory.rows import Position
 from jobctl.stores.directory.schema import STATEMENTS, VERSION
 from jobctl.stores.directory.table import JobTable
+
+#: Indexes that were in use as this process was forked: see forks.py.
+_left: set[Path] = set()
+
+
+def leave(path: Path) -> None:
+    """Do not open an index any more: this process cannot lock it."""
+    _left.add(path)
 
 
 def remove(path: Path) -> None:
@@ -39,23 +49,55 @@ def is_full(err: sqlite3.Error) -> bool:
     return getattr(err, "sqlite_errorcode", 0) == sqlite3.SQLITE_FULL
 
 
+def hangs(path: Path) -> bool:
+    """Return whether SQLite would wait ten seconds, in vain, for an index to be written.
+
+    So it does on a disk that cannot be written when the -wal has no frame of its own yet,
+    as after a power cut: nothing there tells that the writer is gone.
+    """
+    if os.access(path, os.W_OK):
+        return False
+    try:
+        head = read_file(f"{path}-wal", limit=56)
+    except (OSError, StoreError):
+        return False
+    # sqlite.org/fileformat2.html: the salts of the file, and those of its first frame.
+    return bool(head) and head[16:24] != head[40:48]
+
+
 def _present(path: Path) -> int:
-    """Return the inode of the file; make it, empty, if it is not there."""
+    """Return the inode of the file; make it, empty, if it is not there.
+
+    Raises sqlite3.OperationalError for a FIFO, a folder or a link: SQLite would follow it, and
+    what it leads to may be somebody else's.
+    """
     while True:
         try:
-            return path.stat().st_ino
+            info = path.lstat()
         except FileNotFoundError:
             # SQLite would make it 0644; -wal and -shm follow the mode of the file.
+            flags = os.O_CREAT | os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
             try:
-                os.close(os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600))
+                os.close(os.open(path, flags, 0o600))
             except OSError as err:
                 raise store_error(err, path) from err
+            continue
+        except OSError as err:
+            raise store_error(err, path) from err
+        if not stat.S_ISREG(info.st_mode):
+            raise sqlite3.OperationalError("it is not a regular file: move it away")
+        return info.st_ino
 
 
 class Index(JobTable):
     """One connection to the index. A `path` of None keeps it in memory."""
 
     def __init__(self, path: Path | None, store_id: str) -> None:
+        if path in _left:
+            raise sqlite3.OperationalError(
+                "it was in use by another thread when this process was forked: fork while no "
+                "thread is at work with the store, or start a new program"
+            )
         self._path = path
         self._store_id = store_id
         # Asked before it is opened: if it is replaced in between, it is opened once more.
@@ -85,6 +127,8 @@ class Index(JobTable):
             return self._path is not None and self._path.stat().st_ino != self._inode
         except FileNotFoundError:
             return True
+        except OSError as err:
+            raise store_error(err, self._path) from err
 
     def position(self) -> Position | None:
         """Return how far the index has come; None if it is not one of this store."""
@@ -111,7 +155,6 @@ class Index(JobTable):
 
     def begin(self) -> None:
         """Start to write."""
-        self.seen.clear()
         self.execute("BEGIN IMMEDIATE")
 
     def commit(self) -> None:

@@ -6,10 +6,9 @@ from collections import defaultdict
 from collections.abc import Iterator
 from typing import NamedTuple
 
-import msgspec
-
 from jobctl.core.finding import Finding
 from jobctl.core.note import TOPICS
+from jobctl.core.unreadable import UNREADABLE
 from jobctl.errors import StoreError
 from jobctl.stores.directory import lines
 from jobctl.stores.directory.journal import Journal
@@ -169,8 +168,10 @@ class Inspected(Journal):
                 lines.decode_note(line.text)
             elif kind in ("retired", "lost"):
                 which = self.retired if kind == "retired" else self.accepted
-                which.add(lines.decode_entry(line.text).segment)
-        except (msgspec.MsgspecError, UnicodeDecodeError):
+                entry = lines.read_entry(line.text)
+                if entry is not None:
+                    which.add(entry.segment)
+        except UNREADABLE:
             self.bad.append(Bad(line.place, JOBLESS))
 
     def _line_numbers(self, segment: int, offsets: list[int]) -> list[int]:

@@ -9,12 +9,14 @@ import errno
 import os
 from contextlib import suppress
 
-from jobctl.errors import StoreCorrupt, StoreTooNew, StoreUnwritable
+from jobctl.errors import StoreCorrupt, StoreError, StoreTooNew, StoreUnwritable
 from jobctl.stores.directory import lines, room
 from jobctl.stores.directory.layout import (
     FORMAT,
     FULL,
     Layout,
+    id_of,
+    is_there,
     open_file,
     store_error,
     sync_folder,
@@ -84,7 +86,10 @@ class Journal(Segments):
         for text in texts:
             places.append(Place(self._tail, offset, len(text)))
             offset += len(text)
-        self._whole = _stamp(os.fstat(self._fd))
+        try:
+            self._whole = _stamp(os.fstat(self._fd))
+        except OSError:
+            self._whole = None  # it is durable, whatever may be known of it
         return places
 
     def sync(self, good: int) -> None:
@@ -129,7 +134,7 @@ class Journal(Segments):
             self.close()
         if not number:
             number = max(self.segments(), default=0)
-        while os.path.exists(self._layout.segment(number + 1)):
+        while is_there(self._layout.segment(number + 1)):
             number += 1
         self._refuse_broken(number)
         if not number:
@@ -160,7 +165,7 @@ class Journal(Segments):
 
     def _refuse_broken(self, number: int) -> None:
         path = self._layout.segment(number)
-        if os.path.exists(f"{path}.broken"):
+        if is_there(f"{path}.broken"):
             raise StoreUnwritable(
                 f"{path}: an earlier write could not be made durable, so nothing more is "
                 "written: check the disk, then run jobctl doctor"
@@ -169,23 +174,36 @@ class Journal(Segments):
     def _open(self, number: int) -> None:
         path = self._layout.segment(number)
         fd = open_file(path, os.O_RDWR | os.O_APPEND)
+        try:
+            line = first_line(fd)
+            header = self._header_in(line)
+            self._refuse_others(path, header)
+        except BaseException:
+            os.close(fd)  # it must not be taken for the tail by the next one who asks
+            raise
         self._close_tail()
         self._fd, self._tail = fd, number
-        line = first_line(fd)
-        header = self._header_in(line)
         if header is None:
             # Damaged: what follows it may be whole, so the segment stays and takes no more.
             self._create(number + 1, None)
+        elif os.fstat(fd).st_size == len(line):
+            self._sync_names()  # who made it may have died before he did
+
+    def _refuse_others(self, path: str, header: lines.SegmentHeader | None) -> None:
+        if header is None:
             return
         if header.store != self.store_id:
+            if id_of(self._layout) == header.store:
+                raise StoreError(
+                    f"{self._layout.root} has been replaced by another store: open it anew, "
+                    "or start this program again"
+                )
             raise StoreCorrupt(
                 f"{path} does not begin as a segment of this store: move it away, or let "
                 "jobctl doctor --repair do so"
             )
         if header.format > FORMAT:
             raise StoreTooNew(f"{path} was written in format {header.format}, not {FORMAT}")
-        if os.fstat(fd).st_size == len(line):
-            self._sync_names()  # who made it may have died before he did
 
     def _trim(self) -> int:
         """Return the size of the tail, after cutting off an unfinished transaction."""
@@ -293,9 +311,11 @@ def _mark_broken(path: str, good: int) -> None:
     try:
         fd = open_file(path, os.O_WRONLY | os.O_CREAT)
         try:
-            os.write(fd, b"%d" % good)
+            os.write(fd, b"%d\n" % good)
+            os.fsync(fd)
         finally:
             os.close(fd)
+        sync_folder(os.path.dirname(path))  # or what has failed counts after a power cut
     except OSError:
         pass
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import msgspec
 
+from jobctl.core.unreadable import UNREADABLE
 from jobctl.errors import (
     StoreCorrupt,
     StoreError,
@@ -108,7 +109,7 @@ def _read_header(layout: Layout) -> Header | None:
 def _header_of(layout: Layout, text: bytes) -> Header:
     try:
         header = msgspec.json.decode(text, type=Header)
-    except (msgspec.MsgspecError, UnicodeDecodeError) as err:
+    except UNREADABLE as err:
         raise StoreCorrupt(
             f"{layout.header} cannot be read ({err}): run jobctl doctor --repair, or put it "
             "back from a backup"
@@ -147,6 +148,14 @@ def look_at_store(root: Path) -> tuple[Layout, str | None]:
         raise store_error(err, root) from err
 
 
+def id_of(layout: Layout) -> str | None:
+    """Return the id that stands in store.json now, None if it cannot be read."""
+    try:
+        return _header_of(layout, read_file(layout.header)).id
+    except (OSError, StoreError):
+        return None
+
+
 def create_header(layout: Layout, store_id: str) -> Header:
     """Write store.json, unless it is there. Raises OSError."""
     header = Header(FORMAT, store_id)
@@ -154,8 +163,13 @@ def create_header(layout: Layout, store_id: str) -> Header:
     draft = f"{layout.header}.{os.getpid()}-{header.id}"
     fd = open_file(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
     try:
-        os.write(fd, msgspec.json.encode(header) + b"\n")
+        text = msgspec.json.encode(header) + b"\n"
+        if os.write(fd, text) < len(text):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         os.fsync(fd)
+    except OSError:
+        os.unlink(draft)
+        raise
     finally:
         os.close(fd)
     try:
@@ -206,6 +220,15 @@ def open_file(path: str | Path, flags: int) -> int:
         os.close(fd)
         raise StoreCorrupt(f"{path} is not a regular file: move it away")
     return fd
+
+
+def is_there(path: str) -> bool:
+    """Return whether there is something at `path`. Raises OSError if that cannot be told."""
+    try:
+        os.stat(path)
+    except FileNotFoundError:
+        return False
+    return True
 
 
 def read_file(path: str | Path, limit: int = 1 << 20) -> bytes:

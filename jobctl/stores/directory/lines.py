@@ -12,12 +12,13 @@ from __future__ import annotations
 import re
 import zlib
 from datetime import datetime
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 
 from jobctl.core.job import Job, Status
 from jobctl.core.note import Note
+from jobctl.core.unreadable import UNREADABLE
 
 _CRC_LENGTH = len(',"crc":"00000000"}')
 _END = re.compile(rb',"tx":\[(\d+),(\d+)\],"crc":"[0-9a-f]{8}"\}\n\Z')
@@ -29,6 +30,11 @@ _encode = msgspec.json.Encoder().encode
 _decode_job = msgspec.json.Decoder(Job[Any]).decode
 
 
+#: What SQLite takes. A line that says anything else is none of ours.
+Whole = Annotated[int, msgspec.Meta(ge=-(2**63) + 1, le=2**63 - 1)]
+Moment = Annotated[datetime, msgspec.Meta(tz=True)]
+
+
 class Entry(msgspec.Struct):
     """What the index wants to know of a line, whatever its kind."""
 
@@ -36,21 +42,21 @@ class Entry(msgspec.Struct):
     id: str = ""
     name: str = ""
     status: Status = Status.PENDING
-    priority: int = 0
-    created_at: datetime | None = None
-    attempts: int = 0
-    run_at: datetime | None = None
-    started_at: datetime | None = None
-    finished_at: datetime | None = None
+    priority: Whole = 0
+    created_at: Moment | None = None
+    attempts: Whole = 0
+    run_at: Moment | None = None
+    started_at: Moment | None = None
+    finished_at: Moment | None = None
     tags: tuple[str, ...] = ()
     concurrency_key: str | None = None
     after: tuple[str, ...] = ()
     shell: Any = None
     cancelling: bool = False
-    rev: int = 0
-    seq: int = 0
+    rev: Whole = 0
+    seq: Whole = 0
     key: str = ""  # of a note, whose kind is its topic
-    at: datetime | None = None
+    at: Moment | None = None
     value: msgspec.Raw = msgspec.Raw(b"null")
     tx: tuple[int, int] = (1, 1)
     segment: int = 0
@@ -79,7 +85,7 @@ class NoteLine(msgspec.Struct, frozen=True):
 
     kind: str
     key: str
-    at: datetime
+    at: Moment
     value: dict[str, Any] | None
 
     @property
@@ -106,7 +112,7 @@ class SegmentHeader(msgspec.Struct, tag_field="kind", tag="segment"):
     void: int | None = None
 
 
-decode_entry = msgspec.json.Decoder(Entry).decode
+_decode_entry = msgspec.json.Decoder(Entry).decode
 decode_header = msgspec.json.Decoder(SegmentHeader).decode
 _decode_note = msgspec.json.Decoder(NoteLine).decode
 
@@ -132,6 +138,14 @@ def intact(line: bytes) -> bool:
     body = line[: -_CRC_LENGTH - 1]
     wanted = b',"crc":"%08x"}\n' % zlib.crc32(b"}", zlib.crc32(body))
     return line.endswith(wanted)
+
+
+def read_entry(line: bytes) -> Entry | None:
+    """Return what the index wants to know of a line, None if it is damaged or none of ours."""
+    try:
+        return _decode_entry(line) if intact(line) else None
+    except UNREADABLE:
+        return None
 
 
 def place_in_transaction(end: bytes) -> tuple[int, int] | None:

@@ -14,6 +14,7 @@ import threading
 from pathlib import Path
 
 from jobctl.errors import StoreBusy
+from jobctl.stores.directory import forks
 from jobctl.stores.directory.layout import open_file, store_error
 
 #: Seconds that a writer waits before it gives up.
@@ -34,8 +35,11 @@ class WriteLock:
         #: How many bytes of room the last daemon wanted for what runs.
         self.reserve = 0
 
-    def acquire(self) -> None:
-        """Wait for the lock; raise StoreBusy, naming the holder, when it takes too long."""
+    def acquire(self, patience: float | None = None) -> None:
+        """Wait for the lock; raise StoreBusy, naming the holder, when it takes too long.
+
+        That is after `patience` seconds, by default those of the store.
+        """
         if self._fd < 0:
             try:
                 self._fd = open_file(self._path, os.O_RDWR | os.O_CREAT)
@@ -44,8 +48,13 @@ class WriteLock:
         try:
             fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            self._wait()
-        self._sign()
+            self._wait(self._patience if patience is None else patience)
+        except OSError as err:
+            raise store_error(err, self._path) from err
+        try:
+            self._sign()
+        except OSError as err:
+            raise store_error(err, self._path) from err
 
     def release(self) -> None:
         """Let the next one write; nothing happens if the lock is not held."""
@@ -55,6 +64,7 @@ class WriteLock:
     def close(self) -> None:
         """Close the file; after a fork this leaves the parent's lock alone."""
         if self._fd >= 0:
+            forks.waiting.discard(self._fd)
             os.close(self._fd)
             self._fd = -1
 
@@ -68,7 +78,7 @@ class WriteLock:
         self.reserve = size
         self._write()
 
-    def _wait(self) -> None:
+    def _wait(self, patience: float) -> None:
         # flock knows no time-out and must not be interrupted by signals that belong to the
         # user's program, so a thread waits in the kernel, on an open file of its own, and
         # hands it over. If it comes too late the lock is given back.
@@ -76,6 +86,7 @@ class WriteLock:
             fd = open_file(self._path, os.O_RDWR)
         except OSError as err:
             raise store_error(err, self._path) from err
+        forks.waiting.add(fd)
         handover = threading.Lock()
         done = threading.Event()
         late = False
@@ -90,7 +101,7 @@ class WriteLock:
         threading.Thread(target=wait, daemon=True, name="jobctl-lock").start()
         in_time = False
         try:
-            in_time = done.wait(self._patience)  # a signal's handler may raise here
+            in_time = done.wait(patience)  # a signal's handler may raise here
         finally:
             with handover:
                 late = not in_time
@@ -103,6 +114,7 @@ class WriteLock:
             )
         os.close(self._fd)
         self._fd = fd
+        forks.waiting.discard(fd)
 
     def holder(self) -> str:
         """Return the pid of the process that took the lock last."""
@@ -133,4 +145,5 @@ class WriteLock:
 def _let_go(fd: int) -> None:
     # Closing is not enough: a process forked meanwhile has the same open file.
     fcntl.flock(fd, fcntl.LOCK_UN)
+    forks.waiting.discard(fd)
     os.close(fd)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import msgspec
 
+from jobctl.core.unreadable import UNREADABLE
 from jobctl.errors import StoreError
 from jobctl.stores.directory.layout import open_file, read_file, sync_folder
 from jobctl.stores.directory.segments import Line
@@ -56,7 +57,7 @@ def kept(folder: Path) -> Iterator[tuple[Path, Kept]]:
     for name in names:
         try:
             yield folder / name, msgspec.json.decode(read_file(folder / name), type=Kept)
-        except (OSError, StoreError, msgspec.MsgspecError, UnicodeDecodeError):
+        except (OSError, StoreError, *UNREADABLE):
             continue
 
 

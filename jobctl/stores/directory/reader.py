@@ -6,6 +6,7 @@ takes to bring it up to date; who cannot do that scans the journal.
 
 from __future__ import annotations
 
+import os
 import sqlite3
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING, NoReturn, TypeVar
 
 from jobctl.core.note import Note
 from jobctl.core.store import NESTED, AnyJob
-from jobctl.errors import StoreCorrupt, StoreFull, StoreUnwritable
+from jobctl.errors import StoreBusy, StoreCorrupt, StoreFull, StoreUnwritable
 from jobctl.stores.directory import lines
 from jobctl.stores.directory.journal import Journal
 
@@ -29,6 +30,8 @@ T = TypeVar("T")
 
 #: Lines that are looked at for each id that is asked for: a job has several in its life.
 _LINES = 8
+#: Seconds that a question waits for the write lock after one that waited in vain.
+_BRIEFLY = 0.1
 
 
 def damaged(layout: Layout, row: Row) -> NoReturn:
@@ -46,18 +49,25 @@ class Reader:
         self._store = store
         self._journal = Journal(store.layout, store.store_id)  # with descriptors of its own
         self.lock = threading.RLock()
+        self.asked = 0  # how many questions are open
         self._index: Index | None = None
         self._scan: Index | None = None  # in memory, for who may not write
         self._scan_version: object = None
+        self._turned_away = False  # whether the write lock could not be had the last time
 
     def ask(self, question: Callable[[Index], T]) -> T:
         """Return what one snapshot of the index answers; it knows all that is written."""
         with self._alone():
             try:
                 return self._answer(question)
+            except StoreBusy:
+                # Who holds the lock may be stopped: the next question waits less for him.
+                self._turned_away = True
+                self.drop()
+                return question(self._scanned())
             except (sqlite3.Error, StoreUnwritable, StoreFull):
                 # It cannot be brought up to date: slower, but all there is can be read.
-                self._drop()
+                self.drop()
                 return question(self._scanned())
             finally:
                 if self._index is not None:
@@ -136,25 +146,22 @@ class Reader:
 
     def close(self) -> None:
         """Let go of everything that is open. The lock is held."""
-        self._drop()
+        self.drop()
         if self._scan is not None:
             self._scan.close()
             self._scan = None
         self._journal.close()
-
-    def leave(self) -> object:
-        """Let go of all but the index after a fork, and return that, not to be closed."""
-        self._journal.close()
-        return self._index
 
     @contextmanager
     def _alone(self) -> Iterator[None]:
         # Who reads within his own transaction may meet a reader that waits for its end.
         if not self.lock.acquire(timeout=1.0 if self._store.in_transaction() else -1):
             raise RuntimeError(NESTED)
+        self.asked += 1
         try:
             yield
         finally:
+            self.asked -= 1
             self.lock.release()
 
     def _record(self, row: Row) -> AnyJob | None:
@@ -174,7 +181,8 @@ class Reader:
         index = self._current()
         while index is None:
             with self._store.transaction() as tx:
-                reached = tx.fold_all()
+                reached = tx.fold_all(_BRIEFLY if self._turned_away else None)
+            self._turned_away = False
             index = self._current(reached)  # none if it was made anew meanwhile
         return index
 
@@ -182,7 +190,7 @@ class Reader:
         """Build the index anew if the error tells that it is damaged; return if it was."""
         from jobctl.stores.directory.index import is_damaged
 
-        self._drop()
+        self.drop()
         if not is_damaged(err):
             return False
         with self._store.transaction() as tx:
@@ -194,15 +202,18 @@ class Reader:
     def _current(self, reached: tuple[int, int] | None = None) -> Index | None:
         """Return the index if it has come to `reached`, or else to the journal's end."""
         from jobctl.stores.directory.fold import is_current
-        from jobctl.stores.directory.index import Index
+        from jobctl.stores.directory.index import Index, hangs
 
         if self._index is not None and self._index.replaced():
-            self._drop()
+            self.drop()
             self._journal.forget_all()  # a restore replaces the segments as well
         if self._index is None:
-            if not self._store.layout.index.exists():
+            path = self._store.layout.index
+            if not os.path.exists(path):
                 return None
-            self._index = Index(self._store.layout.index, self._store.store_id)
+            if hangs(path):
+                raise StoreUnwritable(f"{path} cannot be read on a disk that is read-only")
+            self._index = Index(path, self._store.store_id)
         self._index.look()
         position = self._index.position()
         if reached is None:
@@ -224,7 +235,8 @@ class Reader:
             self._scan, self._scan_version = index, version
         return self._scan
 
-    def _drop(self) -> None:
+    def drop(self) -> None:
+        """Close the index. The lock is held."""
         if self._index is not None:
             self._index.close()
             self._index = None

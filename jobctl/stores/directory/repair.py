@@ -6,6 +6,7 @@ Each step leaves a store that works, so a repair that is killed is begun anew.
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Collection
 from datetime import datetime
 from pathlib import Path
@@ -104,10 +105,11 @@ def _go_on(store: DirectoryStore, path: Path) -> None:
     store.lock.acquire()
     try:
         if store.journal.segments()[-1:] == [number]:
-            text = read_file(marker)
             with path.open("rb") as file:
                 good = last_good(file.fileno(), path.stat().st_size)
-            store.journal.go_on(min(int(text), good) if text.isdigit() else good)
+            # Without its newline the number may be the beginning of a larger one.
+            told = re.fullmatch(rb"([0-9]+)\n", read_file(marker))
+            store.journal.go_on(min(int(told[1]), good) if told else good)
         marker.unlink()
     finally:
         store.lock.release()

@@ -21,6 +21,7 @@ from typing import IO, BinaryIO, NoReturn
 import msgspec
 
 from jobctl.core.finding import Examined
+from jobctl.core.unreadable import UNREADABLE
 from jobctl.errors import ConfigError, Conflict, StoreCorrupt, StoreTooNew, StoreUnwritable
 from jobctl.stores.directory.backup import FORMAT, MANIFEST, Manifest, Member
 from jobctl.stores.directory.doctor import examine
@@ -119,7 +120,7 @@ def _read(source: Path, draft: Path | None) -> Manifest:
                     found.append(_copy(info, content, draft))
     except FileExistsError as err:
         _refuse(source, f"{err.filename} stands in it twice")
-    except (tarfile.TarError, msgspec.MsgspecError, UnicodeDecodeError, EOFError) as err:
+    except (tarfile.TarError, *UNREADABLE, EOFError) as err:
         _refuse(source, str(err))
     if manifest is None:
         _refuse(source, "it has no end")

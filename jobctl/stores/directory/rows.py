@@ -20,6 +20,7 @@ BETWEEN = "\x1f"
 SHELL = "\x01"
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
+_LATEST = (datetime.max.replace(tzinfo=UTC) - _EPOCH) // _MICROSECOND
 
 
 class Position(NamedTuple):
@@ -60,7 +61,8 @@ def micros(when: datetime | None) -> int:
 
 def moment(value: int) -> datetime:
     """Return the time of so many microseconds since the epoch."""
-    return _EPOCH + timedelta(microseconds=value)
+    # A time of the year 9999 may be one of the next year in UTC, which no datetime can say.
+    return _EPOCH + timedelta(microseconds=min(value, _LATEST))
 
 
 def lane_key(entry: Any) -> str:

@@ -14,8 +14,6 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-import msgspec
-
 from jobctl.core.job import (
     Ending,
     Job,
@@ -27,6 +25,7 @@ from jobctl.core.job import (
     finish,
 )
 from jobctl.core.store import AnyJob
+from jobctl.core.unreadable import UNREADABLE
 from jobctl.stores.directory import lines
 from jobctl.stores.directory.fold import TORN
 from jobctl.stores.directory.inspection import JOBLESS, Bad
@@ -63,7 +62,8 @@ def salvage(
         elif one.reason in (TORN, REFUSED):
             _take(whole, text)
         elif one.reason == JOBLESS:
-            lost = lost | {lines.decode_entry(text).id}
+            entry = lines.read_entry(text)
+            lost = lost if entry is None else lost | {entry.id}
     _forget_deleted(store, whole)
     for some in _batches([*whole]):
         with store.transaction() as tx:
@@ -80,7 +80,7 @@ def salvage(
 def _take(whole: dict[str, AnyJob], text: bytes) -> None:
     try:
         job = lines.decode_job(text)
-    except (msgspec.MsgspecError, UnicodeDecodeError):
+    except UNREADABLE:
         return
     known = whole.get(job.id)
     if known is None or (known.seq, known.rev) <= (job.seq, job.rev):
@@ -93,10 +93,10 @@ def _forget_deleted(store: DirectoryStore, whole: dict[str, AnyJob]) -> None:
         return
     for segment in store.journal.segments():
         for line in store.journal.scan(segment, 0):
-            if line.text.startswith(b'{"kind":"tombstone"') and lines.intact(line.text):
-                entry = lines.decode_entry(line.text)
-                job = whole.get(entry.id)
-                if job is not None and job.seq == entry.seq:
+            if line.text.startswith(b'{"kind":"tombstone"'):
+                entry = lines.read_entry(line.text)
+                job = None if entry is None else whole.get(entry.id)
+                if entry is not None and job is not None and job.seq == entry.seq:
                     del whole[entry.id]
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from jobctl.clock import Clock
 from jobctl.core.store import Pulse
-from jobctl.errors import StoreBusy, StoreError, StoreUnwritable
+from jobctl.errors import StoreBusy, StoreCorrupt, StoreError, StoreUnwritable
 from jobctl.stores.directory.layout import Layout, open_file, read_file, store_error
 
 _HOLDER = "daemon.pid"
@@ -57,7 +57,8 @@ class DirectorySeat:
 def take_seat(layout: Layout, *, wait: bool) -> Iterator[DirectorySeat]:
     """Hold daemon.lock for as long as the context lasts.
 
-    Raises StoreBusy, naming the daemon there is, unless `wait`.
+    Raises StoreBusy, naming the daemon there is, unless `wait`; StoreCorrupt if no job could
+    ever be claimed.
     """
     holder = layout.locks / _HOLDER
     taken = (
@@ -65,6 +66,7 @@ def take_seat(layout: Layout, *, wait: bool) -> Iterator[DirectorySeat]:
         "end it first, or start this one with --standby to wait for that"
     )
     with _held(layout.daemon_lock, taken, wait=wait):
+        _refuse_odd(layout)
         try:
             fd = open_file(holder, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
         except OSError as err:
@@ -76,6 +78,17 @@ def take_seat(layout: Layout, *, wait: bool) -> Iterator[DirectorySeat]:
             yield seat
         finally:
             seat.close()
+
+
+def _refuse_odd(layout: Layout) -> None:
+    """Refuse what is no file where each claim needs one: that does not mend itself."""
+    index = (Path(f"{layout.index}{suffix}") for suffix in ("", "-wal", "-shm"))
+    for path in (layout.write_lock, *index):
+        if os.path.lexists(path) and not stat.S_ISREG(path.lstat().st_mode):
+            raise StoreCorrupt(
+                f"{path} is not a regular file: move it away, or let jobctl doctor --repair "
+                "do so"
+            )
 
 
 @contextmanager

@@ -7,10 +7,9 @@ import re
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-import msgspec
-
 from jobctl.core.job import Job
 from jobctl.core.note import Note
+from jobctl.core.unreadable import UNREADABLE
 from jobctl.errors import StoreError
 from jobctl.stores.directory import lines
 from jobctl.stores.directory.layout import Layout, open_file, store_error
@@ -81,7 +80,7 @@ class Segments:
     def _header_in(self, line: bytes) -> lines.SegmentHeader | None:
         try:
             return lines.decode_header(line) if lines.intact(line) else None
-        except (msgspec.MsgspecError, UnicodeDecodeError):
+        except UNREADABLE:
             return None
 
     def read(self, place: Place) -> bytes | None:
@@ -103,7 +102,7 @@ class Segments:
         text = self.read(place)
         try:
             return None if text is None else lines.decode_job(text)
-        except (msgspec.MsgspecError, UnicodeDecodeError):
+        except UNREADABLE:
             return None
 
     def note(self, place: Place) -> Note | None:
@@ -111,7 +110,7 @@ class Segments:
         text = self.read(place)
         try:
             return None if text is None else lines.decode_note(text)
-        except (msgspec.MsgspecError, UnicodeDecodeError):
+        except UNREADABLE:
             return None
 
     def scan(self, segment: int, offset: int) -> Iterator[Line]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import sqlite3
 import threading
-import weakref
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from datetime import datetime
@@ -17,6 +16,7 @@ from jobctl.core.job import Status
 from jobctl.core.note import Note
 from jobctl.core.store import NESTED, AnyJob, Page, Pulse, Stats
 from jobctl.errors import StoreError, StoreFull, StoreUnwritable
+from jobctl.stores.directory import forks
 from jobctl.stores.directory.journal import TICKS, Journal
 from jobctl.stores.directory.layout import open_store, probe
 from jobctl.stores.directory.locks import PATIENCE, WriteLock
@@ -34,10 +34,13 @@ if TYPE_CHECKING:
 # Inside the class, `list` is the method.
 _Jobs = list[AnyJob]
 _Ids = list[str]
-_open_stores: weakref.WeakSet[DirectoryStore] = weakref.WeakSet()
-# A connection that a parent opened is never closed in a child: SQLite would act on locks
-# that the child does not have (sqlite.org/howtocorrupt.html, section 2.6).
-_inherited: list[object] = []
+#: Said (RuntimeError) to a child that would end what its parent has begun.
+FORKED = (
+    "this process was forked within a transaction, which is its parent's alone: leave it "
+    "before, or end the child by os._exit"
+)
+#: What a child does not touch, nor let go of.
+_left: list[object] = []
 
 
 class DirectoryStore:
@@ -54,7 +57,7 @@ class DirectoryStore:
         self.clock = clock or SystemClock()
         self._patience = patience
         self._start()
-        _open_stores.add(self)
+        forks.watch(self)
 
     def _start(self) -> None:
         self.lock = WriteLock(self.layout.write_lock, self._patience)
@@ -70,6 +73,7 @@ class DirectoryStore:
         )
         #: The segment that is being compacted, and how far: see compact.py.
         self.compacting = (0, 0)
+        self._rest = False  # whether nobody is at the store while this process forks
 
     @property
     def files(self) -> Path:
@@ -90,13 +94,16 @@ class DirectoryStore:
             tx = self._writer
             try:
                 yield tx
+                if tx is not self._writer:
+                    raise RuntimeError(FORKED)
                 tx.commit()
             except sqlite3.Error as err:
                 tx.distrust(err)
                 raise index_error(err, self.layout.index) from err
             finally:
-                self._writing_thread = 0
-                tx.end()
+                if tx is self._writer:  # else it is the parent's
+                    self._writing_thread = 0
+                    tx.end()
 
     def in_transaction(self) -> bool:
         """Return whether this thread has a transaction open: it must not wait for itself."""
@@ -258,7 +265,10 @@ class DirectoryStore:
         """Open the daemon's FIFO; return whether anybody listens."""
         # A daemon touches the store's folder after it has begun to listen, and looks for jobs
         # after that: while the folder is as it was when nobody listened, nobody does.
-        seen = os.stat(self._root).st_mtime_ns
+        try:
+            seen = os.stat(self._root).st_mtime_ns
+        except OSError:
+            return False  # it is a hint: what was added is durable already
         if seen == self._nobody_at:
             return False
         try:
@@ -311,14 +321,42 @@ class DirectoryStore:
                 os.close(self._wake_fd)
                 self._wake_fd = -1
 
-    def _after_fork(self) -> None:
-        _inherited.append(self._reader.leave())
-        if self._writer is not None:
-            _inherited.append(self._writer.writer.index)
-        self.journal.close()
+    # -- forks: see forks.py -----------------------------------------------------------
+
+    def before_fork(self) -> None:
+        """Let nobody begin anything, and close the index, until the process has forked."""
+        if self.in_transaction():
+            return
+        if self._reader.lock.acquire(timeout=self._patience):
+            if not self._reader.asked and self._writing.acquire(timeout=self._patience):
+                self._rest = True
+                self._reader.drop()
+                if self._writer is not None:
+                    self._writer.close()
+            else:
+                self._reader.lock.release()
+
+    def after_fork(self) -> None:
+        """Go on in the process that has forked."""
+        if self._rest:
+            self._rest = False
+            self._writing.release()
+            self._reader.lock.release()
+
+    def forked(self) -> None:
+        """Begin anew in a child: with descriptors, locks and connections of its own."""
         self.lock.close()
         if self._wake_fd >= 0:
             os.close(self._wake_fd)
+        if self._rest:
+            self._reader.close()
+            self.journal.close()
+        else:
+            # Somebody was at work with the rest: it stays as it is, with all that it leads to.
+            from jobctl.stores.directory.index import leave
+
+            _left.append((self._reader, self._writer, self.journal))
+            leave(self.layout.index)
         self._start()
 
 
@@ -328,11 +366,3 @@ def index_error(err: sqlite3.Error, path: Path) -> StoreError:
     if "full" in text or no_room(path.parent):  # SQLite often says "disk I/O error"
         return StoreFull(f"{path}: {text}. Nothing was written; free some space")
     return StoreUnwritable(f"{path}: {text}")
-
-
-def _forget_parents() -> None:
-    for store in list(_open_stores):
-        store._after_fork()
-
-
-os.register_at_fork(after_in_child=_forget_parents)

@@ -52,7 +52,7 @@ class JobTable(Queries, Tags, Waits):
     """What is known of each job, for a connection that may write."""
 
     executemany: Callable[..., sqlite3.Cursor]
-    #: Jobs that were asked for in this SQLite transaction, as `fold` would find them.
+    #: Jobs that were asked for since the last fold, as the next one would find them.
     seen: dict[str, Old | None]
 
     def known(self, job_id: str) -> Old | None:

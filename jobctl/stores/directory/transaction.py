@@ -49,28 +49,38 @@ class DirectoryTransaction:
         self._without_index = False
         self._grows = False  # it adds jobs or claims them: then more room will be needed
         self._settles = False  # it ends jobs, for which the room is
+        self._plain = True  # all it does is to claim, and to write how what was claimed ended
+        self._waits: bool | None = None  # whether jobs wait for others, if that was asked
 
     # -- the protocol ------------------------------------------------------------------
 
     def add(self, jobs: Iterable[AnyJob]) -> None:
         """Add new jobs. Their ids are random, or the caller has looked with `get`."""
         self._draft.add(jobs)
+        self._plain = False
         self._grows = True
 
     def get(self, job_id: str) -> AnyJob | None:
         """Return the job as this transaction sees it."""
         if job_id in self._draft.jobs:
             return self._draft.jobs[job_id]
-        found = self.index().get(job_id)
+        index = self.index(behind=True)
+        if job_id in self.writer.lag.jobs:
+            return self.writer.lag.jobs[job_id]
+        found = index.get(job_id)
         if found is None:
             return None
-        return self.store.journal.job(found[0].place) or damaged(self.store.layout, found[0])
+        job = self.store.journal.job(found[0].place)
+        if job is None or job.id != job_id:
+            damaged(self.store.layout, found[0])
+        return job
 
     def save(self, job: AnyJob) -> None:
         """Write the next state of a job that was read; StaleJob if it is not the next."""
         if not self._is_next(job):
             raise StaleJob(f"job {job.id} was changed by somebody else: read it again")
         self._draft.save(job)
+        self._plain = False
 
     def settle(self, jobs: Iterable[AnyJob]) -> list[AnyJob]:
         """Write the next states of claimed jobs; return those that were stale."""
@@ -79,17 +89,20 @@ class DirectoryTransaction:
             self._settles = True
             if self._is_next(job):
                 self._draft.save(job)
+                self._plain = self._plain and job.status.finished
             else:
                 stale.append(job)
         return stale
 
     def claim(self, limit: int, now: datetime, gate: Gate = open_gate) -> list[AnyJob]:
         """Make up to `limit` due jobs running and return them."""
-        index = self._own_index()
+        index = self._own_index(behind=True)
         lanes = self.writer.claiming()
         self._number()
-        early = self._draft.early(others_wait=index.any_waits())
+        early = self._draft.early(others_wait=self._any_waits(index))
         if early:
+            self._plain = False
+            self.writer.catch_up()
             # The index must know them before it is asked what is next; their place follows.
             folded = index.fold([(write, _NOWHERE) for write in early])
             lanes.follow_all(folded.news, folded.moved)
@@ -109,7 +122,10 @@ class DirectoryTransaction:
                     self._draft.save(claimed[-1])
             if len(seqs) < wanted:
                 # A short claim says that nothing more is due that may run.
-                if lanes.full or not more:
+                if lanes.full:
+                    break
+                if not more:
+                    self._plain = False  # it goes on slowly: somebody will look at the index
                     break
                 more = self.writer.promote(limit, micros(now))
         return claimed
@@ -121,6 +137,7 @@ class DirectoryTransaction:
             raise StaleJob(f"job {job.id} was changed by somebody else: read it again")
         self._number()
         self._draft.delete(job, gone.rev)
+        self._plain = False
 
     def dependents(self, job_id: str) -> list[AnyJob]:
         """Return the pending jobs that have this one in their `after`."""
@@ -132,19 +149,21 @@ class DirectoryTransaction:
 
     def any_waiting(self) -> bool:
         """Return whether any pending job has an `after`."""
-        return self.index().any_waits() or any(
+        return self._any_waits(self.index(behind=True)) or any(
             job and job.after for job in self._draft.jobs.values()
         )
 
     def put(self, note: Note) -> None:
         """Write a note in place of the one with its topic and key."""
         self._draft.put(note)
+        self._plain = False
 
     def drop(self, topic: str, key: str) -> None:
         """Remove a note, if it is there."""
         old = self.note(topic, key)
         if old is not None:
             self._draft.drop(old)
+            self._plain = False
 
     def note(self, topic: str, key: str) -> Note | None:
         """Return a note as this transaction sees it."""
@@ -155,36 +174,40 @@ class DirectoryTransaction:
 
     def cancelling(self) -> list[str]:
         """Return the ids of running jobs that shall end."""
-        return self.index().stopping()
+        stopping = self.index(behind=True).stopping()
+        ended = self.writer.lag.jobs
+        return [job_id for job_id in stopping if job_id not in ended]
 
     # -- the steps ---------------------------------------------------------------------
 
-    def lock(self) -> None:
-        """Take the write lock and find the end of the journal."""
+    def lock(self, patience: float | None = None) -> None:
+        """Take the write lock and find the end of the journal. See WriteLock.acquire."""
         if not self._locked:
-            self.store.lock.acquire()
+            self.store.lock.acquire(patience)
             self._locked = True
             self._tail, self._size = self.store.journal.open_tail(self._whole_reserve)
 
-    def fold_all(self) -> tuple[int, int]:
+    def fold_all(self, patience: float | None = None) -> tuple[int, int]:
         """Fold all that the journal holds into the index, in steps, and commit it.
 
         The lock is given up between the steps, so that writers need not wait for all of
         them. Returns the segment and the offset where the index has come to.
         """
+        self.lock(patience)
         self._fold(letting_others_write=True)
         return self.writer.finish(self._size)
 
-    def index(self) -> Index:
+    def index(self, *, behind: bool = False) -> Index:
         """Return an index that knows all that the journal holds, to be asked.
 
-        It is the store's own, or one in memory while that cannot be written: how jobs ended
-        can be written down on a full disk, even without an index.
+        With `behind` it need not know what the lag has. It is the store's own, or one in memory
+        while that cannot be written: how jobs ended can be written down on a full disk, even
+        without an index.
         """
         self.lock()
         if not self._without_index:
             try:
-                return self._own_index()
+                return self._own_index(behind=behind)
             except sqlite3.Error as err:
                 self.distrust(err)
             except StoreFull:
@@ -192,13 +215,16 @@ class DirectoryTransaction:
             self._without_index = True
         return self.writer.spare()
 
-    def _own_index(self) -> Index:
+    def _own_index(self, *, behind: bool = False) -> Index:
         """Return the store's index with all that the journal holds, in a SQLite transaction.
 
         The lock is held until the end: nobody may write in between.
         """
-        if not self.writer.open:
+        self.lock()
+        if not self.writer.open and not self.writer.resume(self._tail, self._size):
             self._fold(letting_others_write=False)
+        if not behind:
+            self.writer.catch_up()
         assert self.writer.index is not None
         return self.writer.index
 
@@ -213,7 +239,9 @@ class DirectoryTransaction:
         places = self.store.journal.append(texts, self._size, self._reserve)
         self._draft = Draft()
         if self.writer.open:
-            self.writer.take(entries, list(map(Line, places, texts)))
+            written = list(map(Line, places, texts))
+            if not (self._may_wait() and self.writer.put_off(entries, written)):
+                self.writer.take(entries, written)
         else:
             self.writer.step_if_far_behind(self._tail, self._size)
 
@@ -233,10 +261,12 @@ class DirectoryTransaction:
     def append_raw(self, record: dict[str, Any]) -> None:
         """Write a line of the store's own housekeeping."""
         self._draft.append_raw(record)
+        self._plain = False
 
     def copy(self, thing: AnyJob | Note) -> None:
         """Write a job or a note again as it is, so that its old line may go."""
         self._draft.copy(thing)
+        self._plain = False
         self._grows = True
 
     def close(self) -> None:
@@ -271,8 +301,21 @@ class DirectoryTransaction:
         if job.id in self._draft.jobs:
             own = self._draft.jobs[job.id]
             return own is not None and own.rev + 1 == job.rev
-        old = self.index().known(job.id)
+        index = self.index(behind=True)
+        old = self.writer.lag.jobs.get(job.id) or index.known(job.id)
         return old is not None and old.rev + 1 == job.rev and old.seq == job.seq
+
+    def _may_wait(self) -> bool:
+        """Return whether the index need not know at once what was written."""
+        if not self._plain:
+            return False
+        assert self.writer.index is not None
+        return not self._any_waits(self.writer.index)
+
+    def _any_waits(self, index: Index) -> bool:
+        if self._waits is None:
+            self._waits = index.any_waits()
+        return self._waits
 
     def _claimable(self, seq: int, index: Index) -> AnyJob | None:
         row = index.ready_by_seq(seq)
@@ -296,6 +339,9 @@ class DirectoryTransaction:
 
     def _fold(self, *, letting_others_write: bool) -> None:
         self.lock()
+        if self.writer.resume(self._tail, self._size):
+            self.writer.catch_up()
+            return
         while self.writer.step():
             self.writer.finish(self._size)
             if letting_others_write:

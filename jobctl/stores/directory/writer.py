@@ -1,7 +1,7 @@
 """The index as a store's one writer keeps it in this process, and the lanes that follow it.
 
-It is closed, or open: then it knows all that the journal holds, in a SQLite transaction
-that is still to be committed.
+It is closed, or open: then it knows all that the journal holds but what `lag` has, in a
+SQLite transaction that is still to be committed.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from jobctl.errors import StoreError
 from jobctl.stores.directory import lines
 from jobctl.stores.directory.journal import REFUSED, SEGMENT_SIZE
+from jobctl.stores.directory.lag import Lag
 from jobctl.stores.directory.segments import Line
 
 if TYPE_CHECKING:
@@ -35,6 +36,7 @@ class IndexWriter:
         self.index: Index | None = None
         self._spare: Index | None = None
         self.open = False
+        self.lag = Lag()
         self._lanes: Lanes | None = None
         self._position: tuple[int, int] | None = None  # where this process left the index
         self._unsynced = False  # it holds lines that nobody has made durable yet
@@ -48,6 +50,46 @@ class IndexWriter:
         self._follow(folded)
         self._unsynced = bool(folded.news)
         return more
+
+    def resume(self, tail: int, size: int) -> bool:
+        """Open it if it knows all but the lag, and return whether it does.
+
+        `tail` and `size` are where the journal ends. Only a segment's number and two sizes
+        are compared: if others have written or folded meanwhile, they differ.
+        """
+        end = self.lag.end or self._position
+        if self.index is None or end != (tail, size):
+            return False
+        position = self._open_index().position()
+        self.open = True
+        if position is None or position[:2] != self._position:
+            self.forget()
+            return False
+        return True
+
+    def catch_up(self) -> None:
+        """Fold in the lag."""
+        if self.lag:
+            assert self.index is not None
+            self._follow(self.index.fold(self.lag.lines))
+            self._reach(self.lag.last)
+            self.lag.clear()
+
+    def put_off(self, jobs: Sequence[Any], written: Sequence[Line]) -> bool:
+        """Let the index lag behind by these lines, commit and close; return whether it may.
+
+        They are of jobs that were claimed, or had been, and have ended: the lanes know. Only
+        who claims has them often enough for it.
+        """
+        if self._lanes is None or not self._lanes.active or self.lag.full:
+            return False
+        self.lag.add(jobs, written)
+        self._unsynced = False
+        try:
+            self.finish(0)
+        except sqlite3.Error as err:
+            self.distrust(err, locked=True)
+        return True
 
     def finish(self, size: int) -> tuple[int, int]:
         """Commit it and close it; return where it has come to.
@@ -65,8 +107,11 @@ class IndexWriter:
         if self._spare is not None:
             self._spare.close()
             self._spare = None
-        self._position = position[:2]
-        self._store.lock.note_folded(*self._position)
+        if self._position != position[:2]:
+            self._position = position[:2]
+            self._store.lock.note_folded(*self._position)
+        if self._lanes is not None and not self.lag:
+            self._lanes.settled()
         return self._position
 
     def take(self, entries: Sequence[Any], written: Sequence[Line]) -> None:
@@ -74,35 +119,33 @@ class IndexWriter:
 
         An error is no failure of the call: the next one folds the lines in.
         """
-        from jobctl.stores.directory.rows import Position
-
         assert self.index is not None
         try:
             places = [line.place for line in written[: len(entries)]]
-            folded = self.index.fold(list(zip(entries, places, strict=True)))
+            folded = self.index.fold([*self.lag.lines, *zip(entries, places, strict=True)])
             for line in written:
                 if line.place in folded.refused:
                     self._store.journal.quarantine(line, REFUSED)
             self._follow(folded)
-            place, text = written[-1]
-            end = place.offset + place.length
-            self.index.set_position(
-                Position(place.segment, end, lines.checksum(text), place.length)
-            )
+            self.lag.clear()
+            self._reach(written[-1])
             self._unsynced = False
-            self.finish(end)
-            if self._lanes is not None:
-                self._lanes.settled()
+            self.finish(0)
         except sqlite3.Error as err:
             self.distrust(err, locked=True)
 
     def step_if_far_behind(self, tail: int, size: int) -> None:
-        """Fold in a step after an add, when much has come since somebody did."""
+        """Fold in a step after an add, when much has come since somebody did.
+
+        The add has made durable what stands before it, so nothing is left to be synced; and
+        whatever goes wrong here is no failure of it.
+        """
         segment, offset = self._store.lock.folded
         behind = (tail - max(segment, 1)) * SEGMENT_SIZE + size - offset
         if behind > _UNFOLDED:
             try:
                 self.step()
+                self._unsynced = False
                 self.finish(size)
             except sqlite3.Error as err:
                 self.distrust(err, locked=True)
@@ -161,6 +204,7 @@ class IndexWriter:
         self.open = False
         self._unsynced = False
         self._position = None
+        self.lag.clear()
         if self._lanes is not None:
             self._lanes.reset()
         if self.index is not None:
@@ -181,6 +225,17 @@ class IndexWriter:
             self.index.close()
             self.index = None
 
+    def _reach(self, line: Line | None) -> None:
+        """Write down that the index has come to the end of a line."""
+        from jobctl.stores.directory.rows import Position
+
+        assert self.index is not None
+        assert line is not None
+        place = line.place
+        end = place.offset + place.length
+        crc = lines.checksum(line.text)
+        self.index.set_position(Position(place.segment, end, crc, place.length))
+
     def _follow(self, folded: Folded) -> None:
         if self._lanes is not None and self._lanes.active:
             self._lanes.follow_all(folded.news, folded.moved)
@@ -190,7 +245,9 @@ class IndexWriter:
         from jobctl.stores.directory.fold import agrees
 
         journal = self._store.journal
+        self.lag.clear()  # the journal has it
         index = self._open_index()
+        index.seen.clear()
         self.open = True
         position = index.position()
         if position is None or not agrees(journal, position):

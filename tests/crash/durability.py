@@ -1,0 +1,106 @@
+"""The table of docs/durability.md, made of what the crash tests have written down.
+
+`make crash-test` runs this when they have ended. It fails if anything was lost, if a point was
+left out or if a mutant survived.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable
+
+from tests.crash.results import Record, forget, records
+from tests.crash.stepping import ROOT
+
+DOCUMENT = ROOT / "docs" / "durability.md"
+BEGIN = "<!-- made by `make crash-test` -->"
+END = "<!-- end of what is made -->"
+HEAD = """\
+| fault | on | operations | points tried | acknowledged | lost | mutants found out |
+|---|---|---|---|---|---|---|
+"""
+#: What the tests call a fault, and what the table does, in its order; others follow.
+FAULTS = {
+    "kill": "`kill -9` at each system call",
+    "tear": "`kill -9` within a write, after each byte",
+    "error": "a call fails: EIO, ENOSPC, EDQUOT, EFBIG, EINTR",
+    "command": "the same, as a terminal shows it",
+    "short": "a write writes a part, then the rest or nothing",
+    "limit": "no file may grow beyond a size, to the byte",
+    "full": "a disk with 0 to 24 free pages",
+}
+
+
+class Row:
+    """What came of a fault on one kind of file system."""
+
+    def __init__(self, fault: str, where: str, found: list[Record]) -> None:
+        self.fault = fault
+        self.where = where
+        self.operations = list(dict.fromkeys(one.operation for one in found if one.of))
+        self.points = sum(one.points for one in found)
+        self.of = sum(one.of for one in found)
+        self.acknowledged = sum(one.acknowledged for one in found)
+        self.lost = sum(one.lost for one in found)
+        mutants = [one.mutants for one in found if one.mutants is not None]
+        self.found, self.tried = (sum(pair[n] for pair in mutants) for n in (0, 1))
+
+    def __str__(self) -> str:
+        cells = [
+            FAULTS.get(self.fault, self.fault),
+            self.where,
+            ", ".join(sorted(self.operations)),
+            f"{self.points:,} of {self.of:,}",
+            f"{self.acknowledged:,}",
+            f"{self.lost:,}",
+            f"{self.found} of {self.tried}",
+        ]
+        return f"| {' | '.join(cells)} |\n"
+
+    def faults(self) -> list[str]:
+        """Return what does not hold."""
+        name = f"{self.fault} on {self.where}"
+        found = []
+        if self.lost:
+            found.append(f"{name}: {self.lost} lost")
+        if not 0 < self.points == self.of:
+            found.append(f"{name}: {self.points} points of {self.of}")
+        if not 0 < self.found == self.tried:
+            found.append(f"{name}: {self.found} mutants of {self.tried}")
+        return found
+
+
+def rows(found: Iterable[Record]) -> list[Row]:
+    """Return the rows of the table. Mutants need not say on what disk they were found out."""
+    by_fault: dict[str, dict[str, list[Record]]] = {fault: {} for fault in FAULTS}
+    for one in found:
+        by_fault.setdefault(one.fault, {}).setdefault(one.where, []).append(one)
+    made = []
+    for fault, places in by_fault.items():
+        anywhere = places.pop("", [])
+        for where, some in sorted(places.items()):
+            made.append(Row(fault, where, [*some, *anywhere]))
+        if not places:
+            made.append(Row(fault, "", anywhere))
+    return made
+
+
+def main(arguments: list[str]) -> int:
+    """Begin a run (`begin`), or write its table."""
+    if arguments == ["begin"]:
+        forget()
+        return 0
+    made = rows(records())
+    table = HEAD + "".join(map(str, made))
+    wrong = [fault for row in made for fault in row.faults()]
+    print(table + "\n".join(wrong))
+    if wrong:
+        return 1
+    before, _, rest = DOCUMENT.read_text(encoding="utf-8").partition(BEGIN)
+    _, _, after = rest.partition(END)
+    DOCUMENT.write_text(f"{before}{BEGIN}\n{table}{END}{after}", encoding="utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
