@@ -19,7 +19,8 @@ HEAD = """\
 | fault | on | operations | points tried | acknowledged | lost | mutants found out |
 |---|---|---|---|---|---|---|
 """
-#: What the tests call a fault, and what the table does, in its order; others follow.
+#: What the tests call a fault, and what the table does, in its order. Others follow; those that
+#: begin with the same words, up to a comma, share a row.
 FAULTS = {
     "kill": "`kill -9` at each system call",
     "tear": "`kill -9` within a write, after each byte",
@@ -34,8 +35,8 @@ FAULTS = {
 class Row:
     """What came of a fault on one kind of file system."""
 
-    def __init__(self, fault: str, where: str, found: list[Record]) -> None:
-        self.fault = fault
+    def __init__(self, where: str, found: list[Record]) -> None:
+        self.fault = _name([one.fault for one in found if one.of] or [found[0].fault])
         self.where = where
         self.operations = list(dict.fromkeys(one.operation for one in found if one.of))
         self.points = sum(one.points for one in found)
@@ -47,7 +48,7 @@ class Row:
 
     def __str__(self) -> str:
         cells = [
-            FAULTS.get(self.fault, self.fault),
+            self.fault,
             self.where,
             ", ".join(sorted(self.operations)),
             f"{self.points:,} of {self.of:,}",
@@ -72,17 +73,30 @@ class Row:
 
 def rows(found: Iterable[Record]) -> list[Row]:
     """Return the rows of the table. Mutants need not say on what disk they were found out."""
-    by_fault: dict[str, dict[str, list[Record]]] = {fault: {} for fault in FAULTS}
+    by_family: dict[str, dict[str, list[Record]]] = {fault: {} for fault in FAULTS}
     for one in found:
-        by_fault.setdefault(one.fault, {}).setdefault(one.where, []).append(one)
+        family = one.fault.partition(",")[0]
+        by_family.setdefault(family, {}).setdefault(one.where, []).append(one)
     made = []
-    for fault, places in by_fault.items():
+    for family, places in by_family.items():
         anywhere = places.pop("", [])
-        for where, some in sorted(places.items()):
-            made.append(Row(fault, where, [*some, *anywhere]))
-        if not places:
-            made.append(Row(fault, "", anywhere))
+        tried = {where: some for where, some in places.items() if any(one.of for one in some)}
+        # A mutant may have been found out on another disk than that of all points.
+        for where in places.keys() - tried.keys():
+            anywhere += places[where]
+        made += [Row(where, [*some, *anywhere]) for where, some in sorted(tried.items())]
+        if not tried:
+            made.append(Row("nothing", [Record(family, "", "", 0, 0, 0, 0), *anywhere]))
     return made
+
+
+def _name(faults: list[str]) -> str:
+    """Return what a row calls its faults: one, or several that begin with the same words."""
+    several = list(dict.fromkeys(faults))
+    if len(several) < 2:
+        return FAULTS.get("".join(several), "".join(several))
+    parts = [fault.partition(", ") for fault in several]
+    return f"{parts[0][0]}: {', '.join(sorted(part[2] for part in parts))}"
 
 
 def main(arguments: list[str]) -> int:

@@ -6,6 +6,7 @@ takes out is no longer there.
 
 from __future__ import annotations
 
+import errno
 import os
 import sqlite3
 from collections.abc import Callable
@@ -14,7 +15,7 @@ from typing import Any
 
 import msgspec
 
-from jobctl.errors import StoreError, StoreFull, StoreUnwritable
+from jobctl.errors import StoreError, StoreFull
 from jobctl.stores.directory import compact, journal, layout
 from jobctl.stores.directory.index import Index
 from jobctl.stores.directory.journal import Journal
@@ -149,7 +150,7 @@ def index_must_follow() -> None:
     """A change is durable, and yet it fails, for the index could not be written."""
 
     def distrust(self: IndexWriter, err: Exception, *, locked: bool) -> None:
-        raise StoreUnwritable(str(err))
+        raise OSError(errno.EIO, str(err))
 
     _replace(IndexWriter, "distrust", lambda real: distrust)
 

@@ -127,6 +127,7 @@ class Rehearsal:
         with monkeypatch.context() as patch:
             prepare(self.before, self.scenario, patch)
             self.expected = models(self.before, folder / "model", self.scenario)
+        self.play()  # Python reads files, too, when something is played for the first time
         played = self.play(strace=[f"-etrace={CHANGES},{LOOKS}"])
         if self.command:
             self.expected[1:] = [state_of(self.victim)]
@@ -193,8 +194,9 @@ def state_of(path: Path) -> State:
 
 
 def some(points: Iterable[A], step: int) -> list[A]:
-    """Return each step-th of them, and at least one."""
-    return list(points)[::step]
+    """Return each step-th of them, the first ones passed over, and at least one."""
+    found = list(points)
+    return found[step // 2 :: step] or found[-1:]
 
 
 Strike = Callable[[Rehearsal, A, Tally], None]

@@ -45,7 +45,8 @@ def record(
     mutants: tuple[int, int] | None = None,
 ) -> None:
     """Write down what a test came to."""
-    line = Record(fault, operation, where, points, of, acknowledged, lost, mutants)
+    counts = None if mutants is None else (int(mutants[0]), int(mutants[1]))
+    line = Record(fault, operation, where, points, of, acknowledged, lost, counts)
     FOLDER.mkdir(parents=True, exist_ok=True)
     with (FOLDER / f"{os.getpid()}.jsonl").open("ab") as file:
         file.write(msgspec.json.encode(line) + b"\n")

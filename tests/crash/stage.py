@@ -7,6 +7,7 @@ To start Python takes ten times as long as all that a scenario does. Whoever has
 from __future__ import annotations
 
 import errno
+import gc
 import importlib
 import os
 import pkgutil
@@ -97,6 +98,7 @@ Say = Callable[[dict[str, object]], object]
 
 def act(play: Play, say: Say) -> None:
     """Play a scenario in this process."""
+    known = set(sys.modules)
     _prepare(play.scenario, play.mutant)
     if play.torn is not None:
         _tear(play.torn)
@@ -106,7 +108,13 @@ def act(play: Play, say: Say) -> None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (play.fsize, resource.RLIM_INFINITY))
     if play.argv is not None:
         _command(play.argv, say)
-        return
+    else:
+        _scenario(play, say)
+    # So that the next ones find them there.
+    say({"modules": [name for name in sys.modules if name not in known]})
+
+
+def _scenario(play: Play, say: Say) -> None:
     store = None
     done = 0
     try:
@@ -190,6 +198,8 @@ def play(request: Play) -> Played:
     _, status = os.waitpid(pid, 0)
     if tracer is not None:
         tracer.communicate()
+    for module in msgspec.convert(result.get("modules", []), list[str]):
+        importlib.import_module(module)
     for name, fd in zip(("out", "err"), outputs, strict=False):
         os.lseek(fd, 0, os.SEEK_SET)
         result[name] = os.read(fd, 1 << 20).decode()
@@ -254,7 +264,10 @@ def main() -> None:
         importlib.import_module(f"jobctl.stores.directory.{module.name}")
     for name in ("ctypes", "jobctl.cli.app", "jobctl.cli.tree", "typer.main"):
         importlib.import_module(name)
+    # Nothing of this is garbage, and to look for it would give each child a copy of its own.
+    gc.disable()
     for line in sys.stdin.buffer:
+        gc.freeze()
         request = msgspec.json.decode(line, type=Play | Check)
         answer = play(request) if isinstance(request, Play) else look(request)
         sys.stdout.buffer.write(msgspec.json.encode(answer) + b"\n")

@@ -151,7 +151,8 @@ def compact(store: DirectoryStore) -> Iterator[None]:
 
 def rebuild(store: DirectoryStore) -> Iterator[None]:
     for suffix in ("", "-wal", "-shm"):
-        Path(f"{store.layout.index}{suffix}").unlink(missing_ok=True)
+        with suppress(OSError):
+            Path(f"{store.layout.index}{suffix}").unlink()
     store.stats()
     yield
 

@@ -27,7 +27,7 @@ def test_an_error_of_each_system_call(
 ) -> None:
     rehearsal = Rehearsal(player, ground, scenario, monkeypatch)
     points = list(errors(rehearsal.points))
-    chosen = some(points, 1 if full_size else 67)
+    chosen = some(points, 1 if full_size else 127)
     conclude("error", scenario, at_each(rehearsal, chosen, fail), len(points), ground)
 
 
@@ -41,13 +41,13 @@ def test_a_write_that_writes_a_part_only(
 ) -> None:
     rehearsal = Rehearsal(player, ground, scenario, monkeypatch)
     points = parts(rehearsal.points)
-    chosen = some(points, 1 if full_size else 11)
+    chosen = some(points, 1 if full_size else 23)
     went_on = at_each(rehearsal, chosen, short)
     went_on += at_each(rehearsal, chosen, break_off)
     conclude("short", scenario, went_on, 2 * len(points), ground)
 
 
-@pytest.mark.parametrize("scenario", ["add", "settle"])
+@pytest.mark.parametrize("scenario", ["settle", "delete"])
 def test_a_limit_on_the_size_of_files(
     scenario: str,
     player: Player,
@@ -57,7 +57,7 @@ def test_a_limit_on_the_size_of_files(
 ) -> None:
     rehearsal = Rehearsal(player, ground, scenario, monkeypatch)
     points = sizes(rehearsal)
-    chosen = some(points, 1 if full_size else 499)
+    chosen = some(points, 1 if full_size else 999)
     conclude("limit", scenario, at_each(rehearsal, chosen, limit), len(points), ground)
 
 
@@ -71,5 +71,5 @@ def test_an_error_as_a_terminal_shows_it(
 ) -> None:
     rehearsal = Rehearsal(player, ground, command, monkeypatch)
     points = list(errors(rehearsal.points))
-    chosen = some(points, 1 if full_size else 67)
+    chosen = some(points, 1 if full_size else 199)
     conclude("command", command, at_each(rehearsal, chosen, commanded), len(points), ground)

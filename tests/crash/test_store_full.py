@@ -50,7 +50,7 @@ def test_little_room(
     full_size: bool,
 ) -> None:
     tally = Tally()
-    for pages in some(PAGES, 1 if full_size else 12):
+    for pages in some(PAGES, 1 if full_size else 25):
         with crowded(tmp_path, scenario, pages, monkeypatch) as (store, expected):
             played = player.play(Play(str(store), scenario))
             (store.parent / "filler").unlink()

@@ -27,19 +27,19 @@ def test_a_kill_at_each_system_call(
 ) -> None:
     rehearsal = Rehearsal(player, disk, scenario, monkeypatch)
     points = [point for point in rehearsal.points if point.call in CHANGES.split(",")]
-    chosen = some(points, 1 if full_size else 19)
+    chosen = some(points, 1 if full_size else 31)
     conclude("kill", scenario, at_each(rehearsal, chosen, kill), len(points), disk)
 
 
-@pytest.mark.parametrize("scenario", ["create", "add_many", "settle"])
+@pytest.mark.parametrize("scenario", ["create", "add_many"])
 def test_a_kill_in_the_middle_of_a_write(
     scenario: str,
     player: Player,
-    disk: Path,
+    ground: Path,
     monkeypatch: pytest.MonkeyPatch,
     full_size: bool,
 ) -> None:
-    rehearsal = Rehearsal(player, disk, scenario, monkeypatch)
+    rehearsal = Rehearsal(player, ground, scenario, monkeypatch)
     points = torn(rehearsal.points)
-    chosen = some(points, 1 if full_size else 199)
-    conclude("tear", scenario, at_each(rehearsal, chosen, tear), len(points), disk)
+    chosen = some(points, 1 if full_size else 499)
+    conclude("tear", scenario, at_each(rehearsal, chosen, tear), len(points), ground)

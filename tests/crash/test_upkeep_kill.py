@@ -6,6 +6,7 @@ import re
 import shutil
 import subprocess
 import sys
+import traceback
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -15,9 +16,11 @@ import pytest
 from jobctl.stores.directory import journal
 from jobctl.stores.directory.backup import backup
 from jobctl.stores.directory.doctor import examine
+from jobctl.stores.directory.layout import _file_system
 from jobctl.stores.directory.repair import repair
 from jobctl.stores.directory.restore import restore
 from jobctl.stores.directory.store import DirectoryStore
+from tests.crash.results import record
 from tests.crash.stepping import State, state
 from tests.helpers import NOON, claim, end, make_job, put
 from tests.stores.tools import segment
@@ -86,14 +89,29 @@ def everywhere(
     shutil.copytree(before, victim)
     found = points(run(*given, log=log), str(victim))
     assert len(found) > 30
-    killed = 0
+    killed = wrong = 0
     for where in found[::step]:
         for left in victim.parent.glob("victim*"):
             shutil.rmtree(left)
         shutil.copytree(before, victim)
         killed += "killed by SIGKILL" in run(*given, log=log, inject=where)
-        check(victim, where)
-    assert killed > len(found[::step]) // 2
+        try:
+            check(victim, where)
+        except AssertionError:
+            traceback.print_exc()
+            wrong += 1
+    tried = len(found[::step])
+    record(
+        "kill",
+        arguments[0],
+        where=_file_system(victim),
+        points=tried,
+        of=len(found),
+        acknowledged=0,
+        lost=wrong,
+    )
+    assert wrong == 0
+    assert killed > tried // 2
 
 
 def test_a_restore(before: Path, tmp_path: Path, full_size: bool) -> None:

@@ -311,3 +311,26 @@ def test_a_store_is_not_made_of_half_a_header(
     put(store, make_job("a"))
     assert not list((tmp_path / "store").glob("store.json.*"))
     store.close()
+
+
+def test_a_damaged_index_that_cannot_be_removed(tmp_path: Path) -> None:
+    path = tmp_path / "store"
+    store = DirectoryStore(path)
+    put(store, make_job("a"))
+    store.stats()
+    store.close()
+    (path / "index.sqlite").write_bytes(b"no index" * 2000)
+    store = DirectoryStore(path)
+    with failing("unlink", 1), pytest.raises(StoreUnwritable, match="check the disk"):
+        claim(store)
+    assert ids(claim(store)) == ["a"]
+    with store.transaction() as tx, failing("unlink", 1) as calls:
+        job = tx.get("a")
+        assert job is not None
+        tx.save(transitions.cancel(job, NOON))
+        assert tx.writer.index is not None
+        tx.writer.index.execute("ALTER TABLE jobs RENAME TO others")
+        tx.commit()
+    assert calls, "what was to be removed after the change was durable stayed"
+    assert there(store, "a").cancelling
+    store.close()

@@ -29,9 +29,12 @@ def leave(path: Path) -> None:
 
 
 def remove(path: Path) -> None:
-    """Delete an index. The write lock is held."""
+    """Delete an index. The write lock is held. Raises StoreError if it cannot be deleted."""
     for suffix in ("", "-wal", "-shm"):
-        Path(f"{path}{suffix}").unlink(missing_ok=True)
+        try:
+            Path(f"{path}{suffix}").unlink(missing_ok=True)
+        except OSError as err:
+            raise store_error(err, path) from err
 
 
 def is_damaged(err: sqlite3.Error) -> bool:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from jobctl.errors import StoreError
@@ -132,7 +133,8 @@ class IndexWriter:
             self._unsynced = False
             self.finish(0)
         except sqlite3.Error as err:
-            self.distrust(err, locked=True)
+            with suppress(StoreError):
+                self.distrust(err, locked=True)
 
     def step_if_far_behind(self, tail: int, size: int) -> None:
         """Fold in a step after an add, when much has come since somebody did.
@@ -148,7 +150,8 @@ class IndexWriter:
                 self._unsynced = False
                 self.finish(size)
             except sqlite3.Error as err:
-                self.distrust(err, locked=True)
+                with suppress(StoreError):
+                    self.distrust(err, locked=True)
             except StoreError:
                 self.forget()
 
