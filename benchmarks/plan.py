@@ -10,7 +10,8 @@ from benchmarks.tools import Tool
 class Measurement(NamedTuple):
     """One call of a tool's script, with its name and that of its group.
 
-    Its size is `seconds` of what the tool adds (`rate` is adds) or drains, or `size` jobs.
+    Its size is `seconds` of what the tool adds (`rate` is adds) or drains, or `size` jobs;
+    what lasts for a time is told so by a flag.
     With `of` it is asked of these alone. A `brief` one is asked of every setting; `once` is
     not taken again in later rounds; `together` is taken of all tools at once: nobody is in
     the way of one that sleeps.
@@ -45,17 +46,17 @@ class Measurement(NamedTuple):
 
 _ONE, _TWO, _TEN = (("--concurrency", count) for count in ("1", "2", "10"))
 _NAP = (*_TEN, "--seconds", "0.005")
-#: Seconds of an idle family of processes, and of the quick run's.
-_IDLE = {False: "30", True: "1"}
+#: Seconds that a family of processes is idle, and that jobs are added; of a quick run too.
+_IDLE, _ADDING = {False: "30", True: "1"}, {False: "1", True: "0.2"}
 
 
 def plan(quick: bool) -> list[Measurement]:
     """Return all measurements, in the order in which they are taken."""
-    idle = ("--seconds", _IDLE[quick])
+    idle, adding = (("--seconds", of[quick]) for of in (_IDLE, _ADDING))
     return [
-        Measurement("add", "add1", "add", rate="adds", brief=True),
+        Measurement("add", "add1", "add", adding, rate="adds", seconds=5, brief=True),
         Measurement("add", "pair", "pair", rate="adds", seconds=0.5, of=("bare",)),
-        Measurement("add", "add8", "add8", rate="adds", brief=True),
+        Measurement("add", "add8", "add8", adding, brief=True),
         Measurement("drain", "drain1", "drain", _ONE, rate="drains", seconds=0.6),
         Measurement("drain", "drain2", "drain", _TWO, rate="drains", seconds=1.5, brief=True),
         Measurement("drain", "drain10", "drain", _TEN, rate="drains", seconds=0.6),

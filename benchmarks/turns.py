@@ -90,7 +90,7 @@ class Turns:
         """Return whether a tool takes part: a quick run has none of the brief ones."""
         if one.of:
             return tool.module in one.of
-        if not (tool.adds if one.rate == "adds" else tool.drains):
+        if not (tool.adds if one.group == "add" else tool.drains):
             return False
         return not tool.brief or (one.brief and not self._quick)
 

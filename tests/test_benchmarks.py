@@ -79,7 +79,7 @@ def test_a_target_may_be_a_most() -> None:
 def test_the_fastest_peer_counts_and_the_slowest_command() -> None:
     peers = [tool.name for tool in TOOLS if not tool.ours]
     found = results(
-        (JOBCTL, "drain 2", 100), (peers[0], "drain 2", 10), (peers[1], "drain 2", 50),
+        (JOBCTL, "drain 2", 100), (peers[0], "drain 2", 10), (peers[1], "drain 1", 50),
         (BARE, "drain 2", 1000),
         (JOBCTL, "command typer", 60), (JOBCTL, "command add small", 66),
         (JOBCTL, "command add large", 90), (JOBCTL, "command tsp add", 600),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from multiprocessing.queues import Queue as Results
 from multiprocessing.synchronize import Barrier
 
@@ -14,53 +14,53 @@ from benchmarks.peers.work import job
 
 #: Processes that add at once.
 CROWD = 8
-#: A bulk add has so many times the jobs.
-BULK = 5
-#: Adds before the clock runs: a first one makes tables and opens files.
-FIRST = 3
+#: Adds between two looks at the clock, and before it runs: a first one opens files.
+SOME = 20
+#: When adds began and ended, and how many seconds each took.
+Adds = tuple[float, float, list[float]]
 
 
-def add(peer: Peer, size: int) -> Iterator[Figure]:
+def add(peer: Peer, seconds: float, size: int) -> Iterator[Figure]:
     """Yield how many jobs a second one process adds, one after the other and with one call."""
     peer.open()
-    peer.add_each([job(n) for n in range(FIRST)], [])
-    jobs, took = [job(n) for n in range(size)], list[float]()
-    seconds = timed(lambda: peer.add_each(jobs, took))
-    yield Figure("add", size / seconds, "jobs/s")
+    begun, ended, took = _keep_adding(peer, seconds, lambda: None)
+    yield Figure("add", len(took) / (ended - begun), "jobs/s")
     yield Figure("add worst", max(took) * 1000, "ms")
-    many = [job(n) for n in range(size * BULK)]
-    yield Figure("bulk", len(many) / timed(lambda: peer.add_many(many)), "jobs/s")
+    many = [job(n) for n in range(size)]
+    yield Figure("bulk", size / timed(lambda: peer.add_many(many)), "jobs/s")
 
 
-def add8(peer: Peer, size: int) -> Iterator[Figure]:
+def add8(peer: Peer, seconds: float) -> Iterator[Figure]:
     """Yield how many jobs a second eight processes add together, and the longest single add."""
     fork = multiprocessing.get_context("fork")
     together, results = fork.Barrier(CROWD, timeout=30), fork.Queue()
     first = fork.Process(target=peer.open)  # makes tables, which several at once cannot
     first.start()
     first.join()
-    crowd = [
-        fork.Process(target=_one_of, args=(peer, size // CROWD, together, results), daemon=True)
-        for _ in range(CROWD)
-    ]
+    args = (peer, seconds, together, results)
+    crowd = [fork.Process(target=_one_of, args=args, daemon=True) for _ in range(CROWD)]
     for process in crowd:
         process.start()
-    found = [results.get(timeout=60) for _ in crowd]
+    found = [results.get(timeout=seconds + 60) for _ in crowd]
     for process in crowd:
         process.join()
-    begun, ended, worst = zip(*found, strict=True)
-    rate = size // CROWD * CROWD / (max(ended) - min(begun))
+    begun, ended, took = zip(*found, strict=True)
+    rate = sum(map(len, took)) / (max(ended) - min(begun))
     yield Figure("add8", rate, "jobs/s")
-    yield Figure("add8 worst", max(worst) * 1000, "ms")
+    yield Figure("add8 worst", max(map(max, took)) * 1000, "ms")
 
 
-def _one_of(
-    peer: Peer, count: int, together: Barrier, results: Results[tuple[float, float, float]]
-) -> None:
+def _one_of(peer: Peer, seconds: float, together: Barrier, results: Results[Adds]) -> None:
     peer.open()
-    peer.add_each([job(n) for n in range(FIRST)], [])
-    jobs, took = [job(n) for n in range(count)], list[float]()
-    together.wait()
+    results.put(_keep_adding(peer, seconds, together.wait))
+
+
+def _keep_adding(peer: Peer, seconds: float, ready: Callable[[], object]) -> Adds:
+    """Add jobs for some seconds, once a first few are added and `ready` has returned."""
+    jobs, took = [job(n) for n in range(SOME)], list[float]()
+    peer.add_each(jobs, [])
+    ready()
     begun = time.monotonic()
-    peer.add_each(jobs, took)
-    results.put((begun, time.monotonic(), max(took)))
+    while time.monotonic() < begun + seconds:
+        peer.add_each(jobs, took)
+    return begun, time.monotonic(), took

@@ -34,7 +34,9 @@ def speak(
     parser.add_argument("--folder", type=Path, required=True, help="an empty one")
     parser.add_argument("--size", type=int, default=100, help="how many jobs")
     parser.add_argument("--concurrency", type=int, default=2)
-    parser.add_argument("--seconds", type=float, default=0.0, help="of a job, or of idling")
+    parser.add_argument(
+        "--seconds", type=float, default=0.0, help="of adding, of a job, or of idling"
+    )
     args = parser.parse_args()
     folder = args.folder.resolve()
     # Workers are processes of their own: what they need to know stands in the environment.
@@ -69,8 +71,8 @@ def _async(peer: Peer, args: argparse.Namespace) -> Iterator[Figure]:
 
 
 MEASUREMENTS: dict[str, Call[Peer]] = {
-    "add": lambda peer, args: adding.add(peer, args.size),
-    "add8": lambda peer, args: adding.add8(peer, args.size),
+    "add": lambda peer, args: adding.add(peer, args.seconds, args.size),
+    "add8": lambda peer, args: adding.add8(peer, args.seconds),
     "drain": _drain,
     "async": _async,
     "mixed": lambda peer, args: working.mixed(peer, args.size),

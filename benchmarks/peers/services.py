@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 import shutil
+import socket
 import subprocess
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from benchmarks.peers.peer import NotThereError
@@ -27,15 +28,22 @@ def redis(folder: Path, fsync: str) -> Iterator[tuple[int, str]]:
         raise NotThereError("redis-server is not installed")
     place = folder / "redis"
     place.mkdir()
-    socket = place / "socket"
     settings = {
-        "port": "0", "unixsocket": str(socket), "dir": str(place), "save": "",
+        "port": "0", "unixsocket": str(place / "socket"), "dir": str(place), "save": "",
         "appendonly": "yes", "appendfsync": fsync, "logfile": str(place / "log"),
     }  # fmt: skip
     flags = [word for key, value in settings.items() for word in (f"--{key}", value)]
     with _server([server, *flags], "TERM") as pid:
-        until(socket.exists, "redis")
-        yield pid, str(socket)
+        until(lambda: _listens(place / "socket"), "redis")
+        yield pid, str(place / "socket")
+
+
+def _listens(path: Path) -> bool:
+    """Return whether a server takes connections: its socket is there before it does."""
+    with socket.socket(socket.AF_UNIX) as client, suppress(OSError):
+        client.connect(str(path))
+        return True
+    return False
 
 
 @contextmanager

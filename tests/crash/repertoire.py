@@ -63,13 +63,16 @@ SCENARIOS["after a torn write"] = Scenario(add, _torn)
 SCENARIOS["forget"] = Scenario(_forget, waiting, {SEGMENT: SMALL})
 SCENARIOS["pages"] = Scenario(_pages)
 
+#: The longest come first: then several processes end together.
 PLAYS: dict[str, Play] = {
+    "repair": Repair(),
+    "forget": Play("forget"),
+    "change": Play("change"),
+    "restore": Restore(),
+    "restore anew": RestoreAnew(),
+    "backup": Backup(),
     **{name: Play(name) for name in SCENARIOS},
     "stubborn": Stubborn(),
     "told it failed": Stubborn(late=True),
     "told that nothing works": Broken(),
-    "backup": Backup(),
-    "restore": Restore(),
-    "restore anew": RestoreAnew(),
-    "repair": Repair(),
 }
