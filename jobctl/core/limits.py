@@ -100,8 +100,10 @@ class Limits:
         return min(ahead, default=None)
 
     def _next(self, name: str, limit: Limit, now: float) -> float:
-        # A wall clock that was set back must not close a name for longer than one interval.
-        return min(self.next_at.get(name, 0.0), now + limit.interval)
+        # Nothing that began can be so far ahead: the wall clock was set back, or the rate was
+        # another one. That must not close a name until then.
+        at = self.next_at.get(name, 0.0)
+        return at if at <= now + 2 * limit.interval else now
 
 
 def _decrease(counts: dict[str, int], key: str) -> None:

@@ -96,7 +96,9 @@ class Clockwork:
     def due(self) -> bool:
         """Whether there is something to do that a burst should not end before."""
         now = self._clock.now()
-        return self._away or self._ticker.due(now) or self._overdue.wait(now) == 0
+        return (
+            self._away or self._ticker.due(now) or self._overdue.wait(self._clock.boot()) == 0
+        )
 
     def errand(self, now: float) -> Errand | None:
         """Return what to do with the store now, None if there is nothing."""
@@ -120,7 +122,7 @@ class Clockwork:
         wall = self._clock.now()
         waits = [
             self._ticker.wait(wall),
-            self._overdue.wait(wall),
+            self._overdue.wait(self._clock.boot()),
             self._alerts.wait(wall),
             self._retention.wait(now),
             None if self._max_wait is None else max(0.0, self._oldest_at - now),
@@ -145,12 +147,13 @@ class Clockwork:
         """Do one step of the first chore that is due; return how many jobs it made."""
         wall = self._clock.now()
         if self._ticker.due(wall):
-            done = self._ticker.step(store, wall, trusted=self._trust.trusted)
-            self._overdue.follow(done)
+            trusted = self._trust.trusted
+            done = self._ticker.step(store, wall, trusted=trusted)
+            self._overdue.follow(done, wall, self._clock.boot(), trusted=trusted)
             self._report(done)
             return sum(one.made for one in done)
-        if self._overdue.wait(wall) == 0:
-            for alarm in self._overdue.step(store, wall):
+        if self._overdue.wait(self._clock.boot()) == 0:
+            for alarm in self._overdue.step(store, wall, self._clock.boot()):
                 self._announce(alarm)
             return 0
         if self._alerts.wait(wall) == 0:

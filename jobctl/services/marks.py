@@ -17,7 +17,9 @@ def finished(tx: Transaction, name: str, at: datetime, now: datetime) -> Standin
     if note is None:
         return None
     old = standing_of(note)
-    if old.last_success is None or old.last_success < at or old.overdue is not None:
+    # One that was after now was so by a clock that was wrong.
+    known = old.last_success is not None and at <= old.last_success <= now
+    if not known or old.overdue is not None:
         new = msgspec.structs.replace(old, last_success=at, overdue=None)
         tx.put(note_of(name, new, now))
     return old

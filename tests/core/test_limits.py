@@ -61,11 +61,17 @@ def test_when_a_name_opens_again() -> None:
     assert limits.opens_at(NOW + 10) is None
 
 
-def test_a_clock_set_back_closes_a_name_for_one_interval_at_most() -> None:
+def test_a_clock_set_back_closes_no_name() -> None:
+    """It was closed until the clock came there again: each look put it off by an interval."""
     limits = Limits({"mail": Limit(rate=(1, 10.0))})
     limits.begin("mail", None, NOW)
     before = NOW - 86_400
+    assert limits.opens_at(before) is None
+    assert limits.name_open("mail", before)
+    limits.begin("mail", None, before)
     assert limits.opens_at(before) == before + 10
+    assert not limits.name_open("mail", before + 9)
+    assert limits.name_open("mail", before + 10)
 
 
 def test_a_copy_counts_for_itself() -> None:

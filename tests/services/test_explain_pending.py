@@ -350,8 +350,8 @@ def test_the_rate_of_its_name(store: Watched) -> None:
     )
     assert found.reasons[0].at == after(8)
     assert codes(why(store, seconds=8, rules=rules)) == ["due"]
-    # A clock that was set back holds nothing back for longer than an interval.
-    assert why(store, seconds=-3600, rules=rules).reasons[0].at == after(-3590)
+    # A clock that was set back holds nothing back.
+    assert codes(why(store, seconds=-3600, rules=rules)) == ["due"]
 
 
 def test_without_a_daemon_no_limit_is_reached(store: Watched) -> None:
