@@ -85,7 +85,7 @@ def test_the_fastest_peer_counts_and_the_slowest_command() -> None:
         (JOBCTL, "command add large", 90), (JOBCTL, "command tsp add", 600),
     )  # fmt: skip
     said = {row[0]: row[2] for row in targets.rows(found)}
-    assert said["drain, against the fastest peer at any durability"] == "2 times"
+    assert said["drain, against the fastest peer at any durability"] == f"2 times ({peers[1]})"
     assert said["slowest command, against `import typer`"] == "1.5 times"
 
 
