@@ -1,20 +1,16 @@
-"""A scenario of store_steps.py is played under strace, which lets a fault strike at a step."""
+"""What the crash tests know of a store: what it holds, and whether it is right."""
 
 from __future__ import annotations
 
-import importlib
-import re
 import shutil
-import subprocess
-import sys
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from jobctl.core.note import TOPICS
 from jobctl.stores.directory.store import DirectoryStore
-from tests.crash import kill_mutants
+from tests.crash import kill_mutants, mutants
 from tests.crash.store_steps import SCENARIOS
 from tests.helpers import make_job, put
 
@@ -22,22 +18,13 @@ if TYPE_CHECKING:
     import pytest
 
 ROOT = Path(__file__).parents[2]
-CALLS = (
-    "openat,write,pwrite64,ftruncate,fallocate,fdatasync,fsync,rename,link,unlink,mkdir,flock,"
-    "fcntl"
-)
 #: Status and rev of each job, by id; what a note says and 0, by topic and key.
 State = dict[str, tuple[str, int]]
 
 
 def all_mutants() -> dict[str, Callable[[], None]]:
     """Return what can be taken out of a store, by name."""
-    found = dict(kill_mutants.MUTANTS)
-    try:
-        module = importlib.import_module("tests.crash.mutants")
-    except ModuleNotFoundError:
-        return found
-    return {**found, **module.MUTANTS}
+    return {**kill_mutants.MUTANTS, **mutants.MUTANTS}
 
 
 def state(store: DirectoryStore) -> State:
@@ -83,67 +70,6 @@ def copy(before: Path, victim: Path) -> None:
     shutil.rmtree(victim, ignore_errors=True)
     if before.exists():
         shutil.copytree(before, victim)
-
-
-def command(path: Path, scenario: str, *strace: str, log: Path, mutant: str = "") -> list[str]:
-    """Return what plays a scenario on the store at `path` under strace."""
-    names = [
-        "",
-        "store.json",
-        "journal",
-        "index.sqlite",
-        "index.sqlite-wal",
-        "index.sqlite-shm",
-    ]
-    names += ["locks", "locks/write.lock", "quarantine"]
-    names += [f"logs/old{n}.log" for n in range(8)]
-    for n in range(1, 30):
-        names += [f"journal/{n:08d}.jsonl", f"journal/{n:08d}.jsonl.new"]
-    traced = ["strace", "-f", "-qq", "-o", str(log), f"-etrace={CALLS}", *strace]
-    for name in names:
-        traced += ["-P", str(path / name)]
-    module = [sys.executable, "-m", "tests.crash.store_steps", str(path), scenario]
-    return [*traced, *module, *([mutant] if mutant else [])]
-
-
-def run(path: Path, scenario: str, *strace: str, mutant: str = "") -> tuple[int, str]:
-    """Play a scenario under strace; return how many steps were acknowledged, and the trace."""
-    log = path.parent / f"{path.name}.trace"
-    done = subprocess.run(
-        command(path, scenario, *strace, log=log, mutant=mutant),
-        cwd=ROOT,
-        stdout=subprocess.PIPE,
-        text=True,
-        check=False,
-    )
-    return done.stdout.count("done"), log.read_text()
-
-
-class Rehearsal(NamedTuple):
-    """A store before a scenario, where it is played, and what it leaves when nothing fails.
-
-    `points` are the system calls, each with its number among those of its kind.
-    """
-
-    before: Path
-    victim: Path
-    expected: list[State]
-    points: list[tuple[str, int]]
-
-
-def rehearse(tmp_path: Path, scenario: str, monkeypatch: pytest.MonkeyPatch) -> Rehearsal:
-    """Play a scenario once, undisturbed."""
-    before, victim = tmp_path / "before", tmp_path / "victim"
-    prepare(before, scenario, monkeypatch)
-    expected = models(before, tmp_path / "model", scenario)
-    copy(before, victim)
-    done, trace = run(victim, scenario)
-    assert done == len(expected) - 1
-    calls = Counter(re.findall(r"^\d+ +(\w+)\(", trace, re.MULTILINE))
-    assert calls["fdatasync"] > 0
-    points = [(call, n + 1) for call, count in sorted(calls.items()) for n in range(count)]
-    shutil.rmtree(victim)
-    return Rehearsal(before, victim, expected, points)
 
 
 def check(path: Path, allowed: list[State], where: str) -> None:

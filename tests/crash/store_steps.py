@@ -1,12 +1,7 @@
-"""What a process does to a store, step by step, until it is killed.
-
-Run with a store, a scenario and, if that shall be, a mutant; each acknowledged step prints
-a line.
-"""
+"""What a process does to a store, step by step, until it is killed: the scenarios."""
 
 from __future__ import annotations
 
-import os
 import sqlite3
 import sys
 from collections.abc import Callable, Iterator, Mapping
@@ -301,19 +296,3 @@ def settle_in(scenario: str) -> None:
     for name, value in chosen(scenario).settings.items():
         module, _, variable = name.rpartition(".")
         setattr(sys.modules[module], variable, value)
-
-
-def main(path: str, scenario: str, mutant: str = "") -> None:
-    settle_in(scenario)
-    if mutant:
-        from tests.crash.stepping import all_mutants
-
-        all_mutants()[mutant]()
-    store = DirectoryStore(Path(path))
-    for _ in chosen(scenario).steps(store):
-        os.write(1, b"done\n")
-    os._exit(0)
-
-
-if __name__ == "__main__":
-    main(*sys.argv[1:])
