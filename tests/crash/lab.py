@@ -133,6 +133,12 @@ class Lab:
                 tracee.make(sync)
             call, count = _go_to(at, calls)
             if call is None:
+                if self.order.step == 1 and count + 1 < at:
+                    # Rarely the log was just being written: then XFS fails as a whole, and
+                    # there are fewer calls than there were before.
+                    self.cut(tracee, CUTS["error"])
+                    self.disk.allow_writing()
+                    continue
                 of = count + 1
             where = f"{at}, {call or 'the end'}, after an error of the {nth}. sync"
             yield where, self.cut(tracee, CUTS["error"])
