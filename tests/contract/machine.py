@@ -121,6 +121,27 @@ class StoreMachine(RuleBasedStateMachine):
         assert [bare(job) for job in real] == [bare(job) for job in model]
         assert ids(model) == expected
 
+    @rule(priorities=st.lists(st.integers(-1, 1), min_size=11, max_size=14))
+    def rush(self, priorities: list[int]) -> None:
+        """So many are claimed at once that a tenth is among them; then all are gone."""
+        names = [f"r{n}" for n in range(len(priorities))]
+        made = zip(names, priorities, strict=True)
+        jobs = [make_job(name, priority=one, created_at=NOON) for name, one in made]
+        self.both(lambda tx: tx.add(jobs))
+        self.claim(len(jobs), None, Verdict.TAKE)
+        ending = Ending(Outcome.COMPLETED, self.now)
+
+        def clear(tx: Transaction) -> None:
+            for name in names:
+                job = tx.get(name)
+                if job is not None and job.status is Status.RUNNING:
+                    job = transitions.finish(job, ending, Options())
+                    tx.save(job)
+                if job is not None:
+                    tx.delete(job)
+
+        self.both(clear)
+
     @rule(seconds=st.integers(1, 30))
     def wait(self, seconds: int) -> None:
         self.time += seconds
