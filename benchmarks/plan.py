@@ -63,7 +63,7 @@ def plan(quick: bool) -> list[Measurement]:
         Measurement("drain", "async10", "async", _TEN, rate="drains", seconds=0.6),
         Measurement("drain", "nap10", "drain", _NAP, size=600),
         Measurement("drain", "shell2", "shell", size=200, of=("jobctl", "taskspooler")),
-        Measurement("latency", "waits", "latency", size=150, brief=True),
+        Measurement("latency", "waits", "latency", size=120),
         Measurement("latency", "mixed", "mixed", size=400),
         Measurement("start", "start", "start"),
         Measurement("disk", "disk", "disk", rate="drains", once=True),
