@@ -54,7 +54,7 @@ def plan(quick: bool) -> list[Measurement]:
     """Return all measurements, in the order in which they are taken."""
     idle, adding = (("--seconds", of[quick]) for of in (_IDLE, _ADDING))
     return [
-        Measurement("add", "add1", "add", adding, rate="adds", seconds=5, brief=True),
+        Measurement("add", "add1", "add", adding, rate="adds", seconds=2.5, brief=True),
         Measurement("add", "pair", "pair", rate="adds", seconds=0.5, of=("bare",)),
         Measurement("add", "add8", "add8", adding, brief=True),
         Measurement("drain", "drain1", "drain", _ONE, rate="drains", seconds=0.6),
@@ -63,7 +63,7 @@ def plan(quick: bool) -> list[Measurement]:
         Measurement("drain", "async10", "async", _TEN, rate="drains", seconds=0.6),
         Measurement("drain", "nap10", "drain", _NAP, size=600),
         Measurement("drain", "shell2", "shell", size=200, of=("jobctl", "taskspooler")),
-        Measurement("latency", "waits", "latency", size=150, brief=True),
+        Measurement("latency", "waits", "latency", size=120),
         Measurement("latency", "mixed", "mixed", size=400),
         Measurement("start", "start", "start"),
         Measurement("disk", "disk", "disk", rate="drains", once=True),

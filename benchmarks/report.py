@@ -17,7 +17,8 @@ BEGIN, END = "<!-- figures -->", "<!-- end of figures -->"
 #: Title, whether more is better, and the columns: what is measured, and its heading.
 TABLES: list[tuple[str, bool, dict[str, str]]] = [
     ("Adding, jobs a second", True,
-     {"add": "one at a time", "add8": "from 8 processes", "bulk": "in bulk"}),
+     {"add": "one at a time", "add8": "from 8 processes", "bulk": "in bulk, one call",
+      "bulk on": "call after call"}),
     ("The longest single add, ms", False,
      {"add worst": "of one process", "add8 worst": "of 8 processes"}),
     ("Running, jobs a second", True,

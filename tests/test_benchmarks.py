@@ -46,9 +46,9 @@ def test_a_cell_has_median_ratio_and_spread() -> None:
         (JOBCTL, "idle p50", 0.5), (BARE, "idle p50", 2),
     )  # fmt: skip
     text = report.render(found, TOOLS, {"kernel": "6.1"}, "huey 1", "how")
-    assert f"| {JOBCTL} | **2,000**<br>1,000 to 3,000 | - | - |" in text
+    assert f"| {JOBCTL} | **2,000**<br>1,000 to 3,000 | - | - | - |" in text
     times = report.TIMES
-    assert f"| {BARE} | **5,000** {times}0.375<br>4,000 to 6,000 | - | - |" in text
+    assert f"| {BARE} | **5,000** {times}0.375<br>4,000 to 6,000 | - | - | - |" in text
     assert f"| {BARE} | **2** {times}4 |" in text  # of milliseconds less is better
     assert "| kernel | 6.1 |" in text
     assert "Procrastinate" not in text.partition("### The tools")[2]
