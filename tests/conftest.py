@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
 
 from tests.helpers import FakeClock
@@ -11,3 +13,9 @@ from tests.helpers import FakeClock
 def clock() -> FakeClock:
     """A clock that moves only when it is told to; it begins at noon."""
     return FakeClock()
+
+
+@pytest.fixture(scope="session")
+def full_size() -> bool:
+    """Whether crash tests run at full size: `make crash-test` sets JOBCTL_FULL."""
+    return bool(os.environ.get("JOBCTL_FULL"))

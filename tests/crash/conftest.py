@@ -13,12 +13,6 @@ MEMORY = Path("/dev/shm")
 
 
 @pytest.fixture(scope="session")
-def full_size() -> bool:
-    """Whether crash tests run at full size: `make crash-test` sets JOBCTL_FULL."""
-    return bool(os.environ.get("JOBCTL_FULL"))
-
-
-@pytest.fixture(scope="session")
 def player() -> Iterator[Player]:
     """A stage, for all tests of a process."""
     player = Player()
