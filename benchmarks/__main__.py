@@ -34,7 +34,7 @@ def main() -> int:
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--rounds", type=int, help="3, or 1 if quick")
     parser.add_argument("--only", default="", metavar="NAMES")
     parser.add_argument("--peers", default="all", metavar="NAMES")
     parser.add_argument("--quick", action="store_true")
@@ -43,6 +43,7 @@ def main() -> int:
     parser.add_argument("--folder", type=Path, default=Path())
     parser.add_argument("--raw", type=Path, default=ROOT / "artefacts/benchmarks.jsonl")
     args = parser.parse_args()
+    args.rounds = args.rounds or (1 if args.quick else 3)
     try:
         tools, measurements = chosen(args.peers), plan.chosen(args.only, quick=args.quick)
     except ValueError as err:
