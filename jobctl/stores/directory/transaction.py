@@ -236,11 +236,12 @@ class DirectoryTransaction:
             return
         self._number()
         entries, texts = self._draft.writes, self._draft.seal()
+        may_wait = self.writer.open and self._may_wait()
         places = self.store.journal.append(texts, self._size, self._reserve)
         self._draft = Draft()
         if self.writer.open:
             written = list(map(Line, places, texts))
-            if not (self._may_wait() and self.writer.put_off(entries, written)):
+            if not (may_wait and self.writer.put_off(entries, written)):
                 self.writer.take(entries, written)
         else:
             self.writer.step_if_far_behind(self._tail, self._size)
@@ -306,11 +307,13 @@ class DirectoryTransaction:
         return old is not None and old.rev + 1 == job.rev and old.seq == job.seq
 
     def _may_wait(self) -> bool:
-        """Return whether the index need not know at once what was written."""
-        if not self._plain:
+        """Return whether the index need not know at once what is written."""
+        if not self._plain or self.writer.index is None:
             return False
-        assert self.writer.index is not None
-        return not self._any_waits(self.writer.index)
+        try:
+            return not self._any_waits(self.writer.index)
+        except sqlite3.Error:
+            return False  # it will say so again when it is told
 
     def _any_waits(self, index: Index) -> bool:
         if self._waits is None:
