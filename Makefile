@@ -66,7 +66,7 @@ PROMISE := tests/crash --ignore tests/crash/test_soak.py tests/contract/test_mod
 
 crash-test: $(VENV)/.dev  ## the durability promise at full size; writes docs/durability.md's table
 	@$(BIN)/python -m tests.crash.durability begin
-	JOBCTL_FULL=1 JOBCTL_EXAMPLES=100 $(BIN)/pytest -n $(JOBS) --timeout 3000 $(PYTEST_ARGS) $(PROMISE); code=$$?; \
+	JOBCTL_FULL=1 JOBCTL_EXAMPLES=50 $(BIN)/pytest -n $(JOBS) --timeout 3000 $(PYTEST_ARGS) $(PROMISE); code=$$?; \
 	$(BIN)/python -m tests.crash.durability && exit $$code
 
 model-test: $(VENV)/.dev  ## the stores against the model: EXAMPLES (2000) lives of 80 steps each

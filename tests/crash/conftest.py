@@ -31,9 +31,3 @@ def ground(tmp_path: Path) -> Iterator[Path]:
         return
     with TemporaryDirectory(dir=MEMORY, prefix="jobctl-test-") as folder:
         yield Path(folder)
-
-
-@pytest.fixture
-def disk(ground: Path, tmp_path: Path, full_size: bool) -> Path:
-    """Where a kill strikes: on a real disk, if all of them are tried."""
-    return tmp_path if full_size else ground

@@ -21,14 +21,14 @@ pytestmark = [
 def test_a_kill_at_each_system_call(
     scenario: str,
     player: Player,
-    disk: Path,
+    ground: Path,
     monkeypatch: pytest.MonkeyPatch,
     full_size: bool,
 ) -> None:
-    rehearsal = Rehearsal(player, disk, scenario, monkeypatch)
+    rehearsal = Rehearsal(player, ground, scenario, monkeypatch)
     points = [point for point in rehearsal.points if point.call in CHANGES.split(",")]
     chosen = some(points, 1 if full_size else 31)
-    conclude("kill", scenario, at_each(rehearsal, chosen, kill), len(points), disk)
+    conclude("kill", scenario, at_each(rehearsal, chosen, kill), len(points), ground)
 
 
 @pytest.mark.parametrize("scenario", ["create", "add_many"])
