@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import shutil
+import signal
 import sys
 import time
+from types import FrameType
 
 from jobctl.cli import overview, render
 from jobctl.cli.options import Session
@@ -27,10 +29,28 @@ def interval(text: str) -> float:
     return found
 
 
+def _interrupt_once() -> None:
+    """Let the first Ctrl-C raise KeyboardInterrupt, and no other.
+
+    timeout(1) sends it twice, and the second one may come while the first ends this.
+    """
+    asked = False
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        nonlocal asked
+        if not asked:
+            asked = True
+            signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
+            raise KeyboardInterrupt
+
+    signal.signal(signal.SIGINT, interrupt)
+
+
 def watch(here: Session, every: float, *, as_json: bool) -> int:
     """Show how the store is doing every so many seconds, until Ctrl-C."""
     looks = here.queue.overview()
     clock = SystemClock()
+    _interrupt_once()
     try:
         with render.live(sys.stdout, leave=True, off=as_json) as show:
             due = clock.monotonic()

@@ -182,3 +182,13 @@ def test_a_terminal_that_cannot_go_back_has_lines(monkeypatch: pytest.MonkeyPatc
         watching.until("added/min 0")
         watching.process.send_signal(signal.SIGINT)
         assert "\x1b" not in watching.end(0)
+
+
+@pytest.mark.usefixtures("real")
+def test_several_interrupts_are_one() -> None:
+    with on_terminal("stats", "--watch", "--json", piped=True) as watching:
+        assert watching.process.stdout is not None
+        watching.process.stdout.readline()
+        while watching.process.poll() is None:
+            watching.process.send_signal(signal.SIGINT)
+        assert watching.end(0) == ""
