@@ -14,7 +14,7 @@ from jobctl.core.store import AnyJob, Stats
 from jobctl.stores.directory import lag
 from jobctl.stores.directory.store import DirectoryStore
 from tests.helpers import NOON, after, claim, ids, make_job, put, there
-from tests.stores.tools import picture, rebuilt
+from tests.stores.tools import picture, reasons, rebuilt
 
 
 @pytest.fixture
@@ -180,16 +180,24 @@ def test_a_daemon_that_dies_loses_nothing(store: DirectoryStore) -> None:
     after_it.close()
 
 
-def test_compaction_copies_what_counts(
+def test_compaction_copies_nothing_that_the_lag_has_newer(
     store: DirectoryStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("jobctl.stores.directory.journal.SEGMENT_SIZE", 2000)
-    for _ in range(20):
-        settle(store, *claim(store, 4))
-        store.maintain()
+    with monkeypatch.context() as patch:
+        patch.setattr("jobctl.stores.directory.journal.SEGMENT_SIZE", 1)
+        claim(store, 1)
+    with store.transaction() as tx:
+        for n in range(30, 100):
+            tx.delete(there(tx, f"j{n:03}"))
+    settle(store, *claim(store, 9))
+    assert behind(store) == 18
+    assert store.maintain()
+    assert behind(store) == 0
     while store.maintain():
         pass
-    assert store.stats() == Stats(pending=18, running=2, completed=80)
+    assert store.journal.segments()[0] > 1
+    assert reasons(store.layout.root) == []
+    assert store.stats() == Stats(pending=18, running=3, completed=9)
     assert picture(store) == rebuilt(store.layout.root)
 
 
