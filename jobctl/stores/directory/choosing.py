@@ -42,7 +42,8 @@ class Walk:
         self._now = now
         self._passes = wanted.predicate(now)
         self._newest = newest
-        self._window = WINDOW if bounded else None
+        #: Whether one step is all that there shall be.
+        self.bounded = bounded
         self._stride = FEW if bounded else STEP
         #: The seq behind which the next step begins.
         self.after = after
@@ -66,10 +67,8 @@ class Walk:
             exact = plan.exact
             many = min(STEP, limit) if exact else self._stride
             skip = self._offset if exact else 0
-            if self._window is not None:
-                edge = index.edge(
-                    plan, newest=self._newest, after=self.after, span=self._window
-                )
+            if self.bounded:
+                edge = index.edge(plan, newest=self._newest, after=self.after, span=WINDOW)
             rows = index.pick(
                 plan,
                 newest=self._newest,
@@ -96,10 +95,10 @@ class Walk:
         return found[skipped:]
 
 
-def select(walk: Walk, limit: int, *, bounded: bool = False) -> Page:
+def select(walk: Walk, limit: int) -> Page:
     """Return the first jobs of a way; of its first step alone, if it is bounded."""
     found = walk.step(limit + 1)
-    while walk.more and len(found) <= limit and not bounded:
+    while walk.more and len(found) <= limit and not walk.bounded:
         found += walk.step(limit + 1 - len(found))
     if len(found) <= limit:
         return Page(found, walk.after if walk.more else None)

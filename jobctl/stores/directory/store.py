@@ -162,7 +162,7 @@ class DirectoryStore:
         walk = Walk(
             reader, wanted, now, newest=newest, after=after, offset=offset, bounded=bounded
         )
-        return select(walk, limit, bounded=bounded)
+        return select(walk, limit)
 
     def tally(self, wanted: Filter, now: datetime) -> Stats:
         """Return how many of the jobs that pass a filter have each status."""
