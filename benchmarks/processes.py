@@ -23,7 +23,7 @@ def until(check: Callable[[], object], what: str, pause: float = 0.002) -> None:
     while not check():
         if time.monotonic() > end:
             raise TimeoutError(f"{what} did not come in {DEADLINE:g} s")
-        time.sleep(pause)
+        time.sleep(pause)  # between two looks at what tells nobody
 
 
 @contextmanager

@@ -151,9 +151,9 @@ def wake(folder: Path) -> Iterator[Figure]:
     for what in ("start large", "recovery large"):
         before, log = time.monotonic(), folder / "worker.log"
         with running(peer.workers(2), log, gently=True) as (daemon,):
-            until(lambda: max(stamps.times) > before, "the first job")  # noqa: B023  # called here
+            until(lambda: max(stamps.times) > before, "the first job")  # noqa: B023  # called at once
             yield Figure(what, max(stamps.times) - before, "s")
-            time.sleep(1)
+            time.sleep(1)  # it is at work when it is killed
             if what == "start large":
                 yield Figure("daemon rss large", memory(daemon.pid)["Rss"] / MIB, "MiB")
                 daemon.send_signal(signal.SIGKILL)

@@ -42,7 +42,7 @@ def loop(queue: LiteQueue) -> None:
     while True:
         message = queue.pop()
         if message is None:
-            time.sleep(POLL)
+            time.sleep(POLL)  # it has nothing to wait on
             continue
         work(**json.loads(message.data))
         queue.done(message.message_id)

@@ -39,7 +39,7 @@ def loop(queue: SQLiteAckQueue) -> None:
         try:
             item = queue.get(block=False, raw=True)
         except Empty:
-            time.sleep(POLL)
+            time.sleep(POLL)  # asked without blocking, as litequeue is
             continue
         work(**item["data"])
         queue.ack(id=item["pqid"])

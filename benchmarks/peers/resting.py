@@ -41,7 +41,7 @@ def idle(peer: Peer, seconds: float) -> Iterator[Figure]:
     with running(peer.workers(2), peer.folder / "worker.log") as started:
         put(peer, [job(n, 0.05) for n in range(FIRST)])  # long enough to make both work
         until(lambda: stamps.all(FIRST), "the first jobs")
-        time.sleep(1)
+        time.sleep(1)  # so that what follows the last job is over
         roots = [process.pid for process in started]
         everybody = family([*roots, *servers])
         sizes = {pid: memory(pid) for pid in everybody}
@@ -51,7 +51,7 @@ def idle(peer: Peer, seconds: float) -> Iterator[Figure]:
         yield Figure("worker own", own / MIB, "MiB")
         yield Figure("daemon rss", sizes[roots[0]]["Rss"] / MIB, "MiB")
         before, begun = cpu_seconds(everybody), time.monotonic()
-        time.sleep(seconds)
+        time.sleep(seconds)  # what is used meanwhile is measured
         used = cpu_seconds(everybody) - before
         yield Figure("idle cpu", 100 * used / (time.monotonic() - begun), "%")
 
@@ -78,7 +78,7 @@ def disk(peer: Peer, size: int) -> Iterator[Figure]:
     log = peer.folder / "worker.log"
     with running(watch[: len(servers)], log) as watchers, running(lines, log) as traces:
         until(lambda: stamps.all(size), "the last job", 0.01)
-        time.sleep(0.3)
+        time.sleep(0.3)  # the end of the last job is synced after it began
         tracers = {process.pid for process in traces}
         everybody = {*family(servers), *family(tracers)} - tracers
         sent = written(everybody) - before

@@ -23,7 +23,7 @@ def work(n: int, seconds: float = 0.0, **_: object) -> None:
     """Be job n, which takes so many seconds."""
     _began(n)
     if seconds:
-        time.sleep(seconds)
+        time.sleep(seconds)  # that is the job
 
 
 async def awork(n: int, seconds: float = 0.0, **_: object) -> None:

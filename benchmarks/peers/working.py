@@ -45,7 +45,7 @@ def drain(
     put(peer, [job(n, seconds) for n in range(size)], asynchronous=asynchronous)
     with running(lines, peer.folder / "worker.log"):
         until(lambda: stamps.all(size), "the last job", 0.01)
-        time.sleep(seconds)
+        time.sleep(seconds)  # the last one has begun and not ended
         until(peer.all_ended, "the end of the last job", 0.01)
     end = max(max(stamps.times) + seconds, peer.settled())
     kind = "async" if asynchronous else "nap" if seconds else "drain"
@@ -99,14 +99,15 @@ def _idle(peer: Peer, stamps: Stamps, numbers: range) -> Iterator[float]:
     for n in numbers:
         peer.add(job(n))
         returned = time.monotonic()
-        until(lambda: stamps.times[n], "a job", 0.0005)  # noqa: B023  # called here
+        until(lambda: stamps.times[n], "a job", 0.0005)  # noqa: B023  # called before n is another one
         yield (stamps.times[n] - returned) * 1000
-        time.sleep(REST)
+        time.sleep(REST)  # each finds the workers idle
 
 
 def _loaded(peer: Peer, stamps: Stamps, numbers: range) -> Iterator[float]:
     returned, begun = [], time.monotonic()
     for count, n in enumerate(numbers):
+        # One each NAP seconds, however long the last add took: half of what two workers can.
         time.sleep(max(0.0, begun + count * NAP - time.monotonic()))
         peer.add(job(n, NAP))
         returned.append(time.monotonic())

@@ -64,7 +64,7 @@ def watch(here: Session, every: float, *, as_json: bool) -> int:
                 else:
                     render.lines([overview.line(now)])
                 sys.stdout.flush()
-                # Looks that came too late are left out.
+                # Until the next look; those that came too late are left out.
                 due = max(due + every, clock.monotonic())
                 time.sleep(max(0.0, due - clock.monotonic()))
     except KeyboardInterrupt:

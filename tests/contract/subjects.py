@@ -166,19 +166,21 @@ class InFolder:
         write = os.write
         for name in ("write", "fdatasync", "fsync", "rename", "unlink", "ftruncate", "mkdir"):
             setattr(os, name, dying(getattr(os, name)))
-        Index.commit = dying(Index.commit)  # type: ignore[method-assign]
+        # It is the last thing of a process that dies: nothing is put back.
+        Index.commit = dying(Index.commit)  # type: ignore[method-assign]  # meant
 
     def unindexed(self, store: Store, work: Callable[[], object]) -> None:
         def take(*_: object) -> None:
             raise Killed
 
+        # Of every store that the work opens, so no instance will do.
         real, IndexWriter.take = IndexWriter.take, take  # type: ignore[method-assign, assignment]
         try:
             work()
         except Killed:
             pass
         finally:
-            IndexWriter.take = real  # type: ignore[method-assign]
+            IndexWriter.take = real  # type: ignore[method-assign]  # put back
 
     def remove(self) -> None:
         journal.SEGMENT_SIZE = self._size

@@ -55,6 +55,9 @@ def test_claims_and_ends_are_told_together(store: DirectoryStore) -> None:
     assert behind(store) == 8
     assert store.stats() == Stats(pending=95, running=2, completed=3)
     assert behind(store) == 0
+    position = store._reader.ask(lambda index: index.position())
+    assert position is not None
+    assert position[:2] == store.version()
     assert picture(store) == rebuilt(store.layout.root)
 
 

@@ -159,7 +159,7 @@ def _is_drained(fd: int, clock: Clock, patience: float) -> bool:
             return True
         if clock.monotonic() >= deadline:
             return False
-        time.sleep(_PULSE_STEP)
+        time.sleep(_PULSE_STEP)  # a FIFO tells nobody that it was read
 
 
 def _pid(holder: Path) -> int:

@@ -230,7 +230,7 @@ class MemoryStore:
         for _ in range(int(patience / _PULSE_STEP) + 1):
             if not select.select([self._reader], [], [], 0)[0]:
                 return Pulse(os.getpid(), moving=True)
-            time.sleep(_PULSE_STEP)
+            time.sleep(_PULSE_STEP)  # as with the FIFO of a directory store
         return Pulse(os.getpid())
 
     def keep_room(self, size: int) -> None:
