@@ -7,7 +7,7 @@ from tempfile import TemporaryDirectory
 
 import pytest
 
-from tests.crash.playing import Player
+from tests.crash.playing import Player, Rehearsal
 
 MEMORY = Path("/dev/shm")
 
@@ -31,3 +31,11 @@ def ground(tmp_path: Path) -> Iterator[Path]:
         return
     with TemporaryDirectory(dir=MEMORY, prefix="jobctl-test-") as folder:
         yield Path(folder)
+
+
+@pytest.fixture
+def rehearsal(
+    scenario: str, player: Player, ground: Path, monkeypatch: pytest.MonkeyPatch
+) -> Rehearsal:
+    """The test's scenario, played once undisturbed."""
+    return Rehearsal(player, ground, scenario, monkeypatch)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.crash.faults import kill, tear, torn
-from tests.crash.playing import CHANGES, Player, Rehearsal, at_each, conclude, some
+from tests.crash.playing import CHANGES, Rehearsal, at_each, conclude, some
 from tests.crash.store_steps import STEPPED
 
 pytestmark = [
@@ -19,13 +19,8 @@ pytestmark = [
 
 @pytest.mark.parametrize("scenario", STEPPED)
 def test_a_kill_at_each_system_call(
-    scenario: str,
-    player: Player,
-    ground: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    full_size: bool,
+    scenario: str, rehearsal: Rehearsal, ground: Path, full_size: bool
 ) -> None:
-    rehearsal = Rehearsal(player, ground, scenario, monkeypatch)
     points = [point for point in rehearsal.points if point.call in CHANGES.split(",")]
     chosen = some(points, 1 if full_size else 31)
     conclude("kill", scenario, at_each(rehearsal, chosen, kill), len(points), ground)
@@ -33,13 +28,8 @@ def test_a_kill_at_each_system_call(
 
 @pytest.mark.parametrize("scenario", ["create", "add_many"])
 def test_a_kill_in_the_middle_of_a_write(
-    scenario: str,
-    player: Player,
-    ground: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    full_size: bool,
+    scenario: str, rehearsal: Rehearsal, ground: Path, full_size: bool
 ) -> None:
-    rehearsal = Rehearsal(player, ground, scenario, monkeypatch)
     points = torn(rehearsal.points)
     chosen = some(points, 1 if full_size else 499)
     conclude("tear", scenario, at_each(rehearsal, chosen, tear), len(points), ground)
