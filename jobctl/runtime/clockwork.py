@@ -14,7 +14,7 @@ from jobctl.core.job import Job, Status
 from jobctl.core.schedule import Schedule
 from jobctl.core.standing import TickOutcome
 from jobctl.core.store import Store
-from jobctl.core.units import human_duration
+from jobctl.core.units import counted, human_duration
 from jobctl.runtime.alerts import TAG, Alerts
 from jobctl.runtime.keeper import Errand
 from jobctl.runtime.log import Log
@@ -23,7 +23,9 @@ from jobctl.runtime.retention import Retention
 from jobctl.runtime.settings import Chores
 from jobctl.runtime.ticker import Ticker
 from jobctl.runtime.trust import Trust
+from jobctl.services.clockfile import STEP
 from jobctl.services.health import due_since
+from jobctl.services.putoff import bring_forward
 from jobctl.services.ticking import Ticked
 
 #: Seconds between two looks at the clocks, and at the job that has been due for longest.
@@ -50,6 +52,8 @@ class Clockwork:
         self._away = False
         self._rest_until = 0.0
         self._look_at = 0.0
+        self._putting_right = False  # whether retries are looked for that a clock put off
+        self._so_far: int | None = None
 
     def use(self, chores: Chores, declared: Mapping[str, Schedule]) -> None:
         """Have these chores; the schedules that handlers declare are beside them."""
@@ -97,7 +101,10 @@ class Clockwork:
         """Whether there is something to do that a burst should not end before."""
         now = self._clock.now()
         return (
-            self._away or self._ticker.due(now) or self._overdue.wait(self._clock.boot()) == 0
+            self._away
+            or self._was_ahead
+            or self._ticker.due(now)
+            or self._overdue.wait(self._clock.boot()) == 0
         )
 
     def errand(self, now: float) -> Errand | None:
@@ -126,8 +133,13 @@ class Clockwork:
             self._alerts.wait(wall),
             self._retention.wait(now),
             None if self._max_wait is None else max(0.0, self._oldest_at - now),
+            0.0 if self._was_ahead else None,
         ]
         return min((wait for wait in waits if wait is not None), default=None)
+
+    @property
+    def _was_ahead(self) -> bool:
+        return self._trust.was_ahead or self._putting_right
 
     def _look(self) -> None:
         before = self._trust.trusted
@@ -156,6 +168,8 @@ class Clockwork:
             for alarm in self._overdue.step(store, wall, self._clock.boot()):
                 self._announce(alarm)
             return 0
+        if self._was_ahead:
+            return self._put_right(store, wall)
         if self._alerts.wait(wall) == 0:
             return self._alerts.step(store, wall)
         if self._max_wait is not None and now >= self._oldest_at:
@@ -165,6 +179,20 @@ class Clockwork:
         if self._retention.wait(now) == 0:
             self._retention.step(now, trusted=self._trust.trusted)
         return 0
+
+    def _put_right(self, store: Store, wall: datetime) -> int:
+        """Bring retries forward that wait for a time which the clock showed too soon."""
+        if self._trust.was_ahead:  # from the beginning, also if it stepped back once more
+            self._trust.was_ahead, self._so_far, self._putting_right = False, None, True
+        changed, self._so_far = bring_forward(store, wall, STEP, self._so_far)
+        self._putting_right = self._so_far is not None
+        if changed:
+            self._log.info(
+                f"{counted(changed, 'job')} waited for a time that the clock showed too soon: "
+                "brought forward",
+                changed=changed,
+            )
+        return changed
 
     def _announce(self, alarm: Alarm) -> None:
         item = {

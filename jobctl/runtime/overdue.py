@@ -137,7 +137,7 @@ class Overdue:
             # Never longer: what is said to have been after now was said by a wrong clock.
             longest = schedule.expect_within or 0.0
             left = min(max(0.0, (at - now).total_seconds()), longest)
-            reached = boot + (left if left or trusted else longest)
+            reached = boot + (left if trusted else longest)
             self._deadlines[name] = at, reached
             heapq.heappush(self._heap, (reached, name))
 

@@ -50,6 +50,10 @@ class Trust:
         self._left = 0.0 if before is None else before.left
         self._looked = boot
         self._write_at = boot
+        #: Whether the clock has shown a later time than now: whoever asks takes it back.
+        self.was_ahead = False
+        if before is not None:
+            self.was_ahead = (before.alive - clock.now()).total_seconds() > STEP
         if before is not None and before.boot_id == self._boot_id:
             self._compare(before.offset)
         self._ask_confirmation()
@@ -87,6 +91,7 @@ class Trust:
         if abs(step) <= STEP:
             return 0.0
         self._left = PROBATION
+        self.was_ahead = self.was_ahead or step < 0
         way = "forward" if step > 0 else "back"
         self._log.warning(
             f"the clock stepped {way} by {human_duration(abs(step))}: nothing is deleted or "

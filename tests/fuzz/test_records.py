@@ -139,9 +139,16 @@ def test_a_number_that_no_index_takes(field: str, number: int) -> None:
 
 
 @pytest.mark.parametrize("field", ["created_at", "run_at", "started_at", "finished_at"])
-@pytest.mark.parametrize("time", ["2026-01-01T00:00:00", "9999-12-31T23:59:59-23:59"])
-def test_a_time_without_a_zone_and_one_after_all_years(field: str, time: str) -> None:
-    record = {**msgspec.to_builtins(make_job("odd", rev=1, seq=5)), field: time}
+@pytest.mark.parametrize(
+    "time",
+    ["2026-01-01T00:00:00", "9999-12-31T23:59:59-23:59", "0001-01-01T00:00:00+23:59"],
+    ids=["no zone", "after all years", "before all years"],
+)
+@pytest.mark.parametrize("status", ["pending", "completed"])
+def test_a_time_that_no_clock_shows(field: str, time: str, status: str) -> None:
+    record = {
+        **msgspec.to_builtins(make_job("odd", rev=1, seq=5)), field: time, "status": status,
+    }  # fmt: skip
     live_with(lines.seal(msgspec.json.encode(record)[:-1], 1, 1))
 
 

@@ -15,6 +15,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
@@ -33,6 +34,7 @@ from jobctl.runtime import retention, trust
 from jobctl.runtime.clockwork import Clockwork
 from jobctl.runtime.log import Log
 from jobctl.runtime.settings import Chores
+from jobctl.services import putoff
 from jobctl.services.cleaning import Keep
 from jobctl.services.queue import QueueService
 from jobctl.stores.memory import MemoryStore
@@ -42,6 +44,7 @@ FULL = bool(os.environ.get("JOBCTL_FULL"))
 HOUR, DAY, YEAR = 3600.0, 86400.0, 365 * 86400.0
 KEPT = 7 * DAY
 EXPECTED = 26 * HOUR
+LONGEST_WAIT = HOUR + 600.0  # a backoff, and what no step is
 SCHEDULES = {
     "daily": {"cron": "0 13 * * *", "catch_up": "latest", "expect_within": EXPECTED},
     "hourly": {"every": HOUR, "catch_up": "none"},
@@ -74,6 +77,7 @@ class Jumping(RuleBasedStateMachine):
         self.seen: set[str] = set()
         self.last_run: dict[str, float] = dict.fromkeys(SCHEDULES, self.begun)
         self.added = self.alarms = 0
+        self.waits: dict[str, float] = {}  # since when retries wait, in true time
         self.idle = False  # whether nobody runs the jobs
         self.start()
 
@@ -166,7 +170,16 @@ class Jumping(RuleBasedStateMachine):
     def work_off(self) -> None:
         """Jobs run, and complete."""
         for job in claim(self.store, 100, self.clock.now()):
+            self.waits.pop(job.id, None)
             self.spent(job)
+        self.run()
+
+    @rule()
+    def fail(self) -> None:
+        """Jobs run, fail, and wait for their next attempt."""
+        for job in claim(self.store, 1, self.clock.now()):
+            end(self.store, job, Outcome.ERROR, self.clock.now(), Options(max_retries=99))
+            self.waits[job.id] = self.clock.boot()
         self.run()
 
     @rule()
@@ -181,6 +194,17 @@ class Jumping(RuleBasedStateMachine):
         jobs = self.store._state.jobs.values()
         if any(job.status is Status.PENDING and job.run_at is None for job in jobs):
             assert self.store.oldest_due(self.clock.now()) is not None
+
+    @invariant()
+    def no_retry_waits_for_a_time_that_was_shown_too_soon(self) -> None:
+        for job_id, since in self.waits.items():
+            job = self.store.get(job_id)
+            if job is None or job.status is not Status.PENDING or job.run_at is None:
+                continue
+            # At a step its wait may begin anew.
+            at_most = max(since, self.stepped) + LONGEST_WAIT
+            left = (job.run_at - self.clock.now()).total_seconds()
+            assert self.clock.boot() + left <= at_most, f"{job_id} waits for {left:.0f} s"
 
     @invariant()
     def no_schedule_fires_too_often(self) -> None:
@@ -263,6 +287,59 @@ def test_the_alarm_comes_when_nothing_succeeds(by: float, again: bool) -> None:
         assert world.alarms == 1
         world.wait(DAY)
         assert world.alarms == 1
+    finally:
+        world.teardown()
+
+
+def test_no_alarm_for_a_success_that_was_written_a_year_ago() -> None:
+    """By the clock of then; the daemon that was told of it is gone."""
+    world = Jumping()
+    try:
+        for jump in (-YEAR, 3 * HOUR):
+            world.jump(jump)
+        world.wait(DAY)
+        for jump in (YEAR, -3 * HOUR):
+            world.jump(jump)
+        world.restart()
+        world.jump(-YEAR)
+        world.wait(6 * HOUR)
+        assert world.alarms == 0
+    finally:
+        world.teardown()
+
+
+@pytest.mark.parametrize("who", ["one daemon", "another daemon", "after a boot"])
+def test_retries_do_not_wait_for_a_year_that_never_was(
+    who: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(putoff, "STEP", 3)
+    world = Jumping()
+    try:
+        delayed = make_job("delayed", run_at=world.clock.now() + timedelta(days=30))
+        put(world.store, delayed)
+        for _ in range(8):
+            world.add()
+        world.jump(YEAR)
+        for _ in range(7):
+            world.fail()
+        begun = claim(world.store, 1, world.clock.now())[0]
+        world.work._trust.save()
+        world.clock.time -= timedelta(seconds=YEAR)
+        ended = end(world.store, begun, Outcome.ERROR, world.clock.now())
+        if who == "one daemon":
+            world.jump(0.0)
+        else:
+            if who == "after a boot":
+                monkeypatch.setattr(trust, "read_boot_id", lambda: "another")
+                world.clock.seconds = 20.0
+            world.start()
+        assert world.store.get(ended.id) == ended
+        failed = [job for job in world.store.list(limit=20) if job.history and job != ended]
+        assert len(failed) == 7
+        latest = world.clock.now() + timedelta(seconds=2)  # the first backoff
+        assert all(job.run_at and job.run_at <= latest for job in failed)
+        assert all(job.status is Status.PENDING and job.rev == 4 for job in failed)
+        assert world.store.get("delayed") == msgspec.structs.replace(delayed, seq=1)
     finally:
         world.teardown()
 

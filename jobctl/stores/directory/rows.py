@@ -20,6 +20,7 @@ BETWEEN = "\x1f"
 SHELL = "\x01"
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
+_EARLIEST = (datetime.min.replace(tzinfo=UTC) - _EPOCH) // _MICROSECOND
 _LATEST = (datetime.max.replace(tzinfo=UTC) - _EPOCH) // _MICROSECOND
 
 
@@ -61,8 +62,9 @@ def micros(when: datetime | None) -> int:
 
 def moment(value: int) -> datetime:
     """Return the time of so many microseconds since the epoch."""
-    # A time of the year 9999 may be one of the next year in UTC, which no datetime can say.
-    return _EPOCH + timedelta(microseconds=min(value, _LATEST))
+    # In UTC a time of the year 9999 may be one of the next year, and a time of the year 1 one
+    # of the year before: no datetime can say that.
+    return _EPOCH + timedelta(microseconds=max(_EARLIEST, min(value, _LATEST)))
 
 
 def lane_key(entry: Any) -> str:
