@@ -91,34 +91,40 @@ def _groups(journal: Journal, position: Position) -> Iterator[tuple[list[Found],
     What is no whole transaction goes to quarantine, and comes as an empty one.
     """
     segments = journal.segments()
+    read_entry = lines.read_entry
     for segment in segments:
         if segment < position.segment:
             continue
         offset = position.offset if segment == position.segment else 0
         if offset == 0 and journal.is_foreign(segment):
             continue
-        group: list[Found] = []
-        texts: list[Line] = []
+        group: list[Found] = []  # of a transaction of `count` lines
+        count = 0
         for line in journal.scan(segment, offset):
-            entry = lines.read_entry(line.text)
-            if texts and (entry is None or entry.tx != (len(group) + 1, group[0][0].tx[1])):
-                yield _quarantine(journal, texts, TORN)
-                group, texts = [], []
+            place, text = line
+            entry = read_entry(text)
+            k, n = (0, 0) if entry is None else entry.tx
+            if group and (k != len(group) + 1 or n != count):
+                yield _torn(journal, group)
+                group = []
             if entry is None:
-                yield _quarantine(journal, [line], "not a line of ours, or damaged")
-            elif entry.tx[0] != len(group) + 1:
-                yield _quarantine(journal, [line], TORN)
+                journal.quarantine(line, "not a line of ours, or damaged")
+                yield [], line
+            elif k != len(group) + 1:
+                journal.quarantine(line, TORN)
+                yield [], line
             else:
-                group.append((entry, line.place))
-                texts.append(line)
-                if entry.tx[0] == entry.tx[1]:
+                group.append((entry, place))
+                count = n
+                if k == n:
                     yield group, line
-                    group, texts = [], []
-        if texts and segment != segments[-1]:
-            yield _quarantine(journal, texts, TORN)
+                    group = []
+        if group and segment != segments[-1]:
+            yield _torn(journal, group)
 
 
-def _quarantine(journal: Journal, found: list[Line], reason: str) -> tuple[list[Found], Line]:
-    for line in found:
-        journal.quarantine(line, reason)
-    return [], found[-1]
+def _torn(journal: Journal, group: list[Found]) -> tuple[list[Found], Line]:
+    for _, place in group:
+        line = Line(place, journal.read_raw(place))
+        journal.quarantine(line, TORN)
+    return [], line

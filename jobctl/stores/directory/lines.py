@@ -35,8 +35,12 @@ Whole = Annotated[int, msgspec.Meta(ge=-(2**63) + 1, le=2**63 - 1)]
 Moment = Annotated[datetime, msgspec.Meta(tz=True)]
 
 
-class Entry(msgspec.Struct):
-    """What the index wants to know of a line, whatever its kind."""
+class Entry(msgspec.Struct, gc=False):
+    """What the index wants to know of a line, whatever its kind.
+
+    It refers to nothing that could refer to it, so the garbage collector need not look: of
+    ten thousand at a time that would cost as much as reading them.
+    """
 
     kind: str
     id: str = ""

@@ -85,19 +85,21 @@ def tags_of(text: str | None) -> list[str]:
 
 def columns(entry: Any) -> tuple[Any, ...]:
     """Return what the index knows of a job's line, from its name to its tags."""
-    status = entry.status
-    due = micros(entry.run_at)
-    ready = 0
+    status, run_at = entry.status, entry.run_at
+    due = 0 if run_at is None else micros(run_at)
+    ready = number = 0
     if status is Status.PENDING:
         ready = 2 if due else 1
-    elif status is Status.RUNNING and entry.cancelling:
-        ready = 3
+    else:
+        number = NUMBER[status]
+        if status is Status.RUNNING and entry.cancelling:
+            ready = 3
     created = micros(entry.created_at)
     started, finished = entry.started_at, entry.finished_at
     return (
         entry.name,
         lane_key(entry),
-        NUMBER[status],
+        number,
         ready,
         -entry.priority,
         due,

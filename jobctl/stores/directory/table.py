@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import sqlite3
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Sequence
 from typing import Any, NamedTuple
+
+import msgspec
 
 from jobctl.core.job import Status
 from jobctl.core.note import TOPICS
@@ -15,6 +17,7 @@ from jobctl.stores.directory.segments import Place
 from jobctl.stores.directory.tags import Tags
 from jobctl.stores.directory.waits import Moved, Waits
 
+NOTES = frozenset(TOPICS)
 _COMPLETED = NUMBER[Status.COMPLETED]
 _INSERT = "INSERT INTO jobs VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)"
 _UPDATE = (
@@ -25,6 +28,12 @@ _UPDATE = (
 _RENEW = "UPDATE jobs SET created=?, labels=? WHERE seq=?"
 _MOVE = "UPDATE jobs SET segment=?, offset=?, length=? WHERE seq=?"
 _OLD = "SELECT seq, rev, status, segment, length, name, key, rank, labels FROM jobs WHERE id=?"
+#: So many ids and more are asked for together.
+_SEVERAL = 4
+_OLDS = (
+    "SELECT jobs.id, seq, rev, status, segment, length, name, jobs.key, rank, labels "
+    "FROM json_each(?) wanted CROSS JOIN jobs INDEXED BY by_id ON jobs.id = wanted.value"
+)
 _READY = (
     "SELECT id, offset, seq, rev, status, segment, length, name, key, rank, labels FROM jobs "
     "WHERE seq=? AND ready=1"
@@ -70,68 +79,109 @@ class JobTable(Queries, Tags, Waits):
         self.seen[job_id] = known = Old(*old)
         return Row(job_id, seq, Place(known.segment, offset, known.length))
 
-    def fold(self, found: Sequence[tuple[Any, Place]]) -> Folded:
+    def fold(
+        self, found: Sequence[tuple[Any, Place]], *, skipped: Container[str] = ()
+    ) -> Folded:
         """Take in new lines, in their order.
 
         A line is a Job, or anything with its fields and a `kind`: "tombstone", or the topic
-        of a note.
+        of a note. `skipped` are ids of jobs of which lines may have been left out before the
+        first one here: none of them says that a job took the place of another one.
         """
-        notes = [line for line in found if getattr(line[0], "kind", "job") in TOPICS]
+        kinds = [getattr(entry, "kind", "job") for entry, _ in found]
+        notes: list[tuple[Any, Place]] = []
         live: Counter[int] = Counter()
-        if notes:
-            found = [line for line in found if getattr(line[0], "kind", "job") not in TOPICS]
+        if not NOTES.isdisjoint(kinds):
+            notes = [line for line, kind in zip(found, kinds, strict=True) if kind in NOTES]
+            found = [line for line, kind in zip(found, kinds, strict=True) if kind not in NOTES]
+            kinds = [kind for kind in kinds if kind not in NOTES]
             self.fold_notes(notes, live)
-        known: dict[str, Old | None] = {}
+        known = self._all_known({entry.id for entry, _ in found})
+        states: dict[str, Any] = {}  # of each job, as of this fold
+        for job_id, old in known.items():
+            if old is not None:
+                states[job_id] = old
         latest: dict[str, tuple[Any, Place] | None] = {}
         news: list[Any] = []
         refused: list[Place] = []
-        seen: dict[str, tuple[int, int]] = {}  # seq and rev as of this fold
+        renewed: set[str] = set()  # may have taken the place of another one
         owners: dict[int, str] = {}  # of the seqs that are new in this fold
-        for entry, place in found:
-            key = entry.id
-            if key not in known:
-                old = self.seen[key] if key in self.seen else self.known(key)
-                known[key] = old
-                if old:
-                    seen[key] = (old.seq, old.rev)
-            before = seen.get(key)
-            if getattr(entry, "kind", "job") == "tombstone":
-                if before and before[0] == entry.seq:
+        top: int | None = None  # nobody has a seq above it
+        for kind, line in zip(kinds, found, strict=True):
+            entry, place = line
+            key, seq = entry.id, entry.seq
+            before = states.get(key)
+            if kind == "tombstone":
+                if before is not None and before.seq == seq:
                     latest[key] = None
-                    del seen[key]
+                    del states[key]
                     news.append(entry)
-            elif before and (entry.seq != before[0] or entry.rev < before[1]):
-                refused.append(place)
-            elif before is None and self._owner(entry.seq, owners, key) != key:
-                refused.append(place)
+                continue
+            if before is not None:
+                rev = before.rev
+                if seq != before.seq or entry.rev < rev:
+                    refused.append(place)
+                    continue
+                if entry.rev > rev:
+                    news.append(entry)
+                    gap = entry.rev != rev + 1 and not (before is known[key] and key in skipped)
+                    if gap or _may_be_new(entry):
+                        renewed.add(key)
             else:
-                latest[key] = (entry, place)
-                seen[key] = (entry.seq, entry.rev)
-                if before is None or entry.rev > before[1]:
-                    news.append(entry)
-        for key in known:
-            self.seen.pop(key, None)
-        moved = self._write(known, latest, live)
+                if top is None:
+                    top = self._top()
+                owner = owners.get(seq)
+                if owner is None:
+                    owner = owners[seq] = (seq <= top and self._owner(seq)) or key
+                if owner != key:
+                    refused.append(place)
+                    continue
+                news.append(entry)
+            latest[key] = line
+            states[key] = entry
+        if self.seen:
+            for key in known:
+                self.seen.pop(key, None)
+        moved = self._write(known, latest, renewed, live)
         return Folded([*news, *(entry for entry, _ in notes)], refused, moved)
 
-    def _owner(self, seq: int, owners: dict[int, str], new: str) -> str:
-        owner = owners.get(seq)
-        if owner is None:
-            row = self.execute("SELECT id FROM jobs WHERE seq=?", (seq,)).fetchone()
-            owner = owners[seq] = row[0] if row else new
-        return owner
+    def _all_known(self, wanted: set[str]) -> dict[str, Old | None]:
+        """Return what is known of jobs, None of those that are not."""
+        known: dict[str, Old | None] = dict.fromkeys(wanted)
+        if self.seen:
+            for job_id in wanted & self.seen.keys():
+                known[job_id] = self.seen[job_id]
+            wanted = wanted - self.seen.keys()
+        if len(wanted) < _SEVERAL:
+            for job_id in wanted:
+                known[job_id] = self.known(job_id)
+        else:  # in the order of the SQLite index, which is read once then
+            asked = (msgspec.json.encode(sorted(wanted)).decode(),)
+            for job_id, *old in self.execute(_OLDS, asked):
+                known[job_id] = Old(*old)
+        return known
+
+    def _top(self) -> int:
+        """Return the greatest seq that a job has."""
+        row = self.execute("SELECT max(seq) FROM jobs").fetchone()
+        return 0 if row[0] is None else int(row[0])
+
+    def _owner(self, seq: int) -> str | None:
+        row = self.execute("SELECT id FROM jobs WHERE seq=?", (seq,)).fetchone()
+        return row[0] if row else None
 
     def _write(
         self,
         known: dict[str, Old | None],
         latest: dict[str, tuple[Any, Place] | None],
+        renewed: Container[str],
         live: Counter[int],
     ) -> list[Moved]:
         counts: Counter[tuple[str, int]] = Counter()
         waits: dict[int, Sequence[str]] = {}
         over: list[int] = []  # no longer pending
         changed: list[str] = []  # who waits for it may wait no longer, or again
-        deletes, inserts, updates, renewed, moves = [], [], [], [], []
+        deletes, inserts, updates, renewals, moves = [], [], [], [], []
         tagged: list[tuple[Old | None, Any]] = []
         for job_id, new in latest.items():
             old = known[job_id]
@@ -177,13 +227,13 @@ class JobTable(Queries, Tags, Waits):
                         *place, old.seq,
                     )
                 )  # fmt: skip
-                if old.rev + 1 != entry.rev or _may_be_new(entry):
-                    renewed.append((*more, old.seq))
+                if job_id in renewed:
+                    renewals.append((*more, old.seq))
         many = self.executemany
         many("DELETE FROM jobs WHERE seq=?", deletes)
         many(_INSERT, inserts)
         many(_UPDATE, updates)
-        many(_RENEW, renewed)
+        many(_RENEW, renewals)
         many(_MOVE, moves)
         if tagged:
             self.follow_tags(tagged)
@@ -195,7 +245,7 @@ class JobTable(Queries, Tags, Waits):
         """Forget a job whose record cannot be read any more."""
         old = Old(*self.execute(_OLD, (row.id,)).fetchone())
         self.seen.pop(row.id, None)
-        self._write({row.id: old}, {row.id: None}, Counter())
+        self._write({row.id: old}, {row.id: None}, (), Counter())
 
 
 def _may_be_new(entry: Any) -> bool:

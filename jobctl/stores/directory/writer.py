@@ -72,7 +72,7 @@ class IndexWriter:
         """Fold in the lag."""
         if self.lag:
             assert self.index is not None
-            self._follow(self.index.fold(self.lag.lines))
+            self._follow(self.index.fold(self.lag.lines, skipped=self.lag.jobs))
             self._reach(self.lag.last)
             self.lag.clear()
 
@@ -123,7 +123,8 @@ class IndexWriter:
         assert self.index is not None
         try:
             places = [line.place for line in written[: len(entries)]]
-            folded = self.index.fold([*self.lag.lines, *zip(entries, places, strict=True)])
+            new = zip(entries, places, strict=True)
+            folded = self.index.fold([*self.lag.lines, *new], skipped=self.lag.jobs)
             for line in written:
                 if line.place in folded.refused:
                     self._store.journal.quarantine(line, REFUSED)
