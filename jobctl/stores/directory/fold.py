@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Iterator
 
 from jobctl.core.note import TOPICS
 from jobctl.stores.directory import lines
-from jobctl.stores.directory.index import Index
+from jobctl.stores.directory.index import Index, is_damaged
 from jobctl.stores.directory.journal import REFUSED, Journal
 from jobctl.stores.directory.rows import Position
+from jobctl.stores.directory.schema import BY_ID
 from jobctl.stores.directory.segments import Line, Place
 from jobctl.stores.directory.table import Folded
 
 #: Lines that are folded in one step; a transaction is never split.
 STEP = 10_000
+
+#: Of so many bytes of a journal an index is made bare first.
+LARGE = 4 << 20
 
 #: Why a line does not count although it may be whole.
 TORN = "a transaction that is not whole"
@@ -32,7 +37,8 @@ def is_current(journal: Journal, position: Position | None) -> bool:
         return False
     segments = journal.segments()
     return (
-        bool(segments)
+        not position.bare
+        and bool(segments)
         and segments[-1] == position.segment
         and (journal.end(position.segment) == position.offset)
     )
@@ -55,27 +61,81 @@ def fold_step(journal: Journal, index: Index) -> tuple[bool, Folded]:
     durable before he commits it.
     """
     position = index.position() or Position()
+    if not position.segment and _is_large(journal):
+        index.strip()
+        position = position._replace(bare=1)
+    if position.bare:
+        try:
+            return _bare_step(journal, index, position)
+        except _OddError:
+            pass
+        except sqlite3.IntegrityError:
+            pass  # two rows have one id
+        except sqlite3.OperationalError as err:
+            # What is sorted may go to files elsewhere, and there may be no room for them.
+            if is_damaged(err):
+                raise
+        index.begin_anew()
+        position = Position()
+    taken, last, more = _take(journal, position)
+    if last is None:
+        return False, _NOTHING
+    folded = index.fold(taken)
+    for place in folded.refused:
+        journal.quarantine(Line(place, journal.read_raw(place)), REFUSED)
+    index.set_position(_behind(last))
+    return more, folded
+
+
+class _OddError(Exception):
+    """A bare index is not what it should be."""
+
+
+def _is_large(journal: Journal) -> bool:
+    size = 0
+    for segment in journal.segments():
+        size += journal.end(segment) or 0
+        if size >= LARGE:
+            return True
+    return False
+
+
+def _bare_step(journal: Journal, index: Index, position: Position) -> tuple[bool, Folded]:
+    """Fold up to STEP lines into a bare index; when all are folded, dress it bit by bit."""
+    taken, last, more = _take(journal, position)
+    if any(entry.kind == "tombstone" or entry.after for entry, _ in taken):
+        index.find_by_id()
+    folded = index.fold(taken, by_seq=BY_ID in index.missing())
+    if folded.refused:
+        raise _OddError
+    if last is not None:
+        position = _behind(last)._replace(bare=1)
+    if not more or index.has_many():
+        bare = index.dress()
+        position = position._replace(bare=int(bare))
+        more = more or bare
+    index.set_position(position)
+    return more, folded
+
+
+def _take(journal: Journal, position: Position) -> tuple[list[Found], Line | None, bool]:
+    """Return the next lines that may change the index, the last one of all, if more come."""
     taken: list[Found] = []
     last: Line | None = None
-    more = False
     for group, end in _groups(journal, position):
         taken.extend(group)
         last = end
         if len(taken) >= STEP:
-            more = True
             break
-    if last is None:
-        return False, _NOTHING
-    folded = index.fold([(entry, place) for entry, place in taken if entry.kind in _KINDS])
-    for place in folded.refused:
-        journal.quarantine(Line(place, journal.read_raw(place)), REFUSED)
-    place = last.place
-    index.set_position(
-        Position(
-            place.segment, place.offset + place.length, lines.checksum(last.text), place.length
-        )
+    found = [line for line in taken if line[0].kind in _KINDS]
+    return found, last, len(taken) >= STEP
+
+
+def _behind(last: Line) -> Position:
+    place, text = last
+    return Position(
+        place.segment, place.offset + place.length, lines.checksum(text), place.length
     )
-    return more, folded
 
 
 def fold_all(journal: Journal, index: Index) -> None:

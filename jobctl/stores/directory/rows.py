@@ -25,12 +25,16 @@ _LATEST = (datetime.max.replace(tzinfo=UTC) - _EPOCH) // _MICROSECOND
 
 
 class Position(NamedTuple):
-    """How far the journal has been folded in, and the last line before that place."""
+    """How far the journal has been folded in, and the last line before that place.
+
+    `bare` is 1 of an index that nobody may ask anything yet: see bare.py.
+    """
 
     segment: int = 0
     offset: int = 0
     crc: str = ""
     length: int = 0
+    bare: int = 0
 
 
 class Old(NamedTuple):

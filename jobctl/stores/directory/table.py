@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections import Counter
-from collections.abc import Callable, Container, Sequence
+from collections.abc import Callable, Container, Iterable, Sequence
 from typing import Any, NamedTuple
 
 import msgspec
@@ -32,8 +32,10 @@ _OLD = "SELECT seq, rev, status, segment, length, name, key, rank, labels FROM j
 _SEVERAL = 4
 _OLDS = (
     "SELECT jobs.id, seq, rev, status, segment, length, name, jobs.key, rank, labels "
-    "FROM json_each(?) wanted CROSS JOIN jobs INDEXED BY by_id ON jobs.id = wanted.value"
+    "FROM json_each(?) wanted CROSS JOIN jobs "
 )
+_BY_ID = f"{_OLDS} INDEXED BY by_id ON jobs.id = wanted.value"
+_BY_SEQ = f"{_OLDS} ON seq = wanted.value"
 _READY = (
     "SELECT id, offset, seq, rev, status, segment, length, name, key, rank, labels FROM jobs "
     "WHERE seq=? AND ready=1"
@@ -80,13 +82,18 @@ class JobTable(Queries, Tags, Waits):
         return Row(job_id, seq, Place(known.segment, offset, known.length))
 
     def fold(
-        self, found: Sequence[tuple[Any, Place]], *, skipped: Container[str] = ()
+        self,
+        found: Sequence[tuple[Any, Place]],
+        *,
+        skipped: Container[str] = (),
+        by_seq: bool = False,
     ) -> Folded:
         """Take in new lines, in their order.
 
         A line is a Job, or anything with its fields and a `kind`: "tombstone", or the topic
         of a note. `skipped` are ids of jobs of which lines may have been left out before the
-        first one here: none of them says that a job took the place of another one.
+        first one here: none of them says that a job took the place of another one. With
+        `by_seq` nothing is looked for by its id: see bare.py.
         """
         kinds = [getattr(entry, "kind", "job") for entry, _ in found]
         notes: list[tuple[Any, Place]] = []
@@ -96,7 +103,7 @@ class JobTable(Queries, Tags, Waits):
             found = [line for line, kind in zip(found, kinds, strict=True) if kind not in NOTES]
             kinds = [kind for kind in kinds if kind not in NOTES]
             self.fold_notes(notes, live)
-        known = self._all_known({entry.id for entry, _ in found})
+        known = self._known_by_seq(found) if by_seq else self._known_by_id(found)
         states: dict[str, Any] = {}  # of each job, as of this fold
         for job_id, old in known.items():
             if old is not None:
@@ -145,21 +152,34 @@ class JobTable(Queries, Tags, Waits):
         moved = self._write(known, latest, renewed, live)
         return Folded([*news, *(entry for entry, _ in notes)], refused, moved)
 
-    def _all_known(self, wanted: set[str]) -> dict[str, Old | None]:
-        """Return what is known of jobs, None of those that are not."""
-        known: dict[str, Old | None] = dict.fromkeys(wanted)
-        if self.seen:
-            for job_id in wanted & self.seen.keys():
-                known[job_id] = self.seen[job_id]
-            wanted = wanted - self.seen.keys()
+    def _known_by_id(self, found: Sequence[tuple[Any, Place]]) -> dict[str, Old | None]:
+        """Return what is known of the jobs of these lines, None of those that are not."""
+        known: dict[str, Old | None] = dict.fromkeys(entry.id for entry, _ in found)
+        seen = self.seen.keys() & known.keys()
+        for job_id in seen:
+            known[job_id] = self.seen[job_id]
+        wanted = known.keys() - seen
         if len(wanted) < _SEVERAL:
             for job_id in wanted:
                 known[job_id] = self.known(job_id)
-        else:  # in the order of the SQLite index, which is read once then
-            asked = (msgspec.json.encode(sorted(wanted)).decode(),)
-            for job_id, *old in self.execute(_OLDS, asked):
+        else:
+            for job_id, *old in self._ask(_BY_ID, wanted):
                 known[job_id] = Old(*old)
         return known
+
+    def _known_by_seq(self, found: Sequence[tuple[Any, Place]]) -> dict[str, Old | None]:
+        known: dict[str, Old | None] = dict.fromkeys(entry.id for entry, _ in found)
+        top = self._top()
+        wanted = {entry.seq for entry, _ in found if entry.seq <= top}
+        if wanted:
+            for job_id, *old in self._ask(_BY_SEQ, wanted):
+                if job_id in known:
+                    known[job_id] = Old(*old)
+        return known
+
+    def _ask(self, question: str, wanted: Iterable[Any]) -> sqlite3.Cursor:
+        # In the order of what it is looked for in, whose pages are read once then.
+        return self.execute(question, (msgspec.json.encode(sorted(wanted)).decode(),))
 
     def _top(self) -> int:
         """Return the greatest seq that a job has."""
