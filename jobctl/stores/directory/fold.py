@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterable
 
 from jobctl.core.note import TOPICS
 from jobctl.stores.directory import lines
@@ -21,8 +21,9 @@ STEP = 10_000
 LARGE = 4 << 20
 
 #: Why a line does not count although it may be whole.
+DAMAGED = "not a line of ours, or damaged"
 TORN = "a transaction that is not whole"
-_KINDS = ("job", "tombstone", *TOPICS)
+_KINDS = frozenset(("job", "tombstone", *TOPICS))
 _NOTHING = Folded([], [], [])
 
 Found = tuple[lines.Entry, Place]
@@ -80,7 +81,7 @@ def fold_step(journal: Journal, index: Index) -> tuple[bool, Folded]:
     taken, last, more = _take(journal, position)
     if last is None:
         return False, _NOTHING
-    folded = index.fold(taken)
+    folded = index.fold(_of_kinds(taken))
     for place in folded.refused:
         journal.quarantine(Line(place, journal.read_raw(place)), REFUSED)
     index.set_position(_behind(last))
@@ -103,9 +104,10 @@ def _is_large(journal: Journal) -> bool:
 def _bare_step(journal: Journal, index: Index, position: Position) -> tuple[bool, Folded]:
     """Fold up to STEP lines into a bare index; when all are folded, dress it bit by bit."""
     taken, last, more = _take(journal, position)
-    if any(entry.kind == "tombstone" or entry.after for entry, _ in taken):
+    found = _of_kinds(taken)
+    if any(entry.kind == "tombstone" or entry.after for entry, _ in found):
         index.find_by_id()
-    folded = index.fold(taken, by_seq=BY_ID in index.missing())
+    folded = index.fold(found, by_seq=BY_ID in index.missing())
     if folded.refused:
         raise _OddError
     if last is not None:
@@ -119,16 +121,55 @@ def _bare_step(journal: Journal, index: Index, position: Position) -> tuple[bool
 
 
 def _take(journal: Journal, position: Position) -> tuple[list[Found], Line | None, bool]:
-    """Return the next lines that may change the index, the last one of all, if more come."""
+    """Return the lines of the next whole transactions, up to STEP and the end of one.
+
+    With them come the last line that was looked at, and whether there may be more. What is no
+    whole transaction goes to quarantine.
+    """
     taken: list[Found] = []
     last: Line | None = None
-    for group, end in _groups(journal, position):
-        taken.extend(group)
-        last = end
-        if len(taken) >= STEP:
-            break
-    found = [line for line in taken if line[0].kind in _KINDS]
-    return found, last, len(taken) >= STEP
+    segments = journal.segments()
+    for segment in segments:
+        if segment < position.segment:
+            continue
+        offset = position.offset if segment == position.segment else 0
+        if offset == 0 and journal.is_foreign(segment):
+            continue
+        group: list[Found] = []  # the first lines of a transaction of `total`
+        total = 0
+        for some in journal.scan_many(segment, offset):
+            entries = lines.read_entries([text for _, text in some])
+            for line, entry in zip(some, entries, strict=True):
+                if group and (entry is None or entry.tx != (len(group) + 1, total)):
+                    last = _torn(journal, group)
+                    group = []
+                if entry is None or entry.tx[0] != len(group) + 1:
+                    journal.quarantine(line, DAMAGED if entry is None else TORN)
+                    last = line
+                    continue
+                k, total = entry.tx
+                group.append((entry, line[0]))
+                if k == total:
+                    taken += group
+                    last = line
+                    if len(taken) >= STEP:
+                        return taken, last, True
+                    group = []
+        if group and segment != segments[-1]:
+            last = _torn(journal, group)
+    return taken, last, False
+
+
+def _torn(journal: Journal, group: list[Found]) -> Line:
+    found = [Line(place, journal.read_raw(place)) for _, place in group]
+    for line in found:
+        journal.quarantine(line, TORN)
+    return found[-1]
+
+
+def _of_kinds(taken: Iterable[Found]) -> list[Found]:
+    """Return the lines that may change the index."""
+    return [found for found in taken if found[0].kind in _KINDS]
 
 
 def _behind(last: Line) -> Position:
@@ -143,48 +184,3 @@ def fold_all(journal: Journal, index: Index) -> None:
     more = True
     while more:
         more, _ = fold_step(journal, index)
-
-
-def _groups(journal: Journal, position: Position) -> Iterator[tuple[list[Found], Line]]:
-    """Yield whole transactions after `position`, each with its last line.
-
-    What is no whole transaction goes to quarantine, and comes as an empty one.
-    """
-    segments = journal.segments()
-    read_entry = lines.read_entry
-    for segment in segments:
-        if segment < position.segment:
-            continue
-        offset = position.offset if segment == position.segment else 0
-        if offset == 0 and journal.is_foreign(segment):
-            continue
-        group: list[Found] = []  # of a transaction of `count` lines
-        count = 0
-        for line in journal.scan(segment, offset):
-            place, text = line
-            entry = read_entry(text)
-            k, n = (0, 0) if entry is None else entry.tx
-            if group and (k != len(group) + 1 or n != count):
-                yield _torn(journal, group)
-                group = []
-            if entry is None:
-                journal.quarantine(line, "not a line of ours, or damaged")
-                yield [], line
-            elif k != len(group) + 1:
-                journal.quarantine(line, TORN)
-                yield [], line
-            else:
-                group.append((entry, place))
-                count = n
-                if k == n:
-                    yield group, line
-                    group = []
-        if group and segment != segments[-1]:
-            yield _torn(journal, group)
-
-
-def _torn(journal: Journal, group: list[Found]) -> tuple[list[Found], Line]:
-    for _, place in group:
-        line = Line(place, journal.read_raw(place))
-        journal.quarantine(line, TORN)
-    return [], line

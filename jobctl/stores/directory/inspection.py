@@ -47,16 +47,18 @@ class Inspected(Journal):
         there = super().segments()
         return there if self.limit is None else [n for n in there if n <= self.limit[0]]
 
-    def scan(self, segment: int, offset: int) -> Iterator[Line]:
+    def scan_many(self, segment: int, offset: int) -> Iterator[list[Line]]:
         """Yield lines up to the limit, and look at each."""
         stop = self.limit[1] if self.limit and self.limit[0] == segment else None
-        for line in super().scan(segment, offset):
-            if stop is not None and line.place.offset >= stop:
+        for found in super().scan_many(segment, offset):
+            before = [one for one in found if stop is None or one.place.offset < stop]
+            self.lines += len(before)
+            for line in before:
+                if lines.intact(line.text):
+                    self._look_at(line)
+            yield before
+            if len(before) < len(found):
                 return
-            self.lines += 1
-            if lines.intact(line.text):
-                self._look_at(line)
-            yield line
 
     def read_raw(self, place: Place) -> bytes:
         """Return the bytes at `place`, none of a segment that cannot be read."""

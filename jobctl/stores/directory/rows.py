@@ -89,7 +89,10 @@ def tags_of(text: str | None) -> list[str]:
 
 def columns(entry: Any) -> tuple[Any, ...]:
     """Return what the index knows of a job's line, from its name to its tags."""
-    status, run_at = entry.status, entry.run_at
+    status, run_at, created_at = entry.status, entry.run_at, entry.created_at
+    started, finished = entry.started_at, entry.finished_at
+    # It is asked for each line of a journal: a call costs as much as most of it.
+    created = 0 if created_at is None else (created_at - _EPOCH) // _MICROSECOND
     due = 0 if run_at is None else micros(run_at)
     ready = number = 0
     if status is Status.PENDING:
@@ -98,16 +101,14 @@ def columns(entry: Any) -> tuple[Any, ...]:
         number = NUMBER[status]
         if status is Status.RUNNING and entry.cancelling:
             ready = 3
-    created = micros(entry.created_at)
-    started, finished = entry.started_at, entry.finished_at
     return (
         entry.name,
-        lane_key(entry),
+        (entry.concurrency_key or "") if entry.shell is None else lane_key(entry),
         number,
         ready,
         -entry.priority,
         due,
-        max(created, due),
+        created if created > due else due,
         finished and micros(finished),
         started and micros(started),
         entry.attempts,

@@ -17,6 +17,8 @@ from jobctl.stores.directory import lines
 from jobctl.stores.directory.layout import Layout, open_file, store_error
 
 _CHUNK = 1 << 20
+#: So many bytes of lines are read at a time.
+_LINES = 256 << 10
 _MAX_OPEN = 32
 _SEGMENT = re.compile(r"([0-9]{8,})\.jsonl")
 
@@ -125,12 +127,19 @@ class Segments:
 
         Of a segment that takes no more, what follows the last newline comes as a line too.
         """
+        for found in self.scan_many(segment, offset):
+            yield from found
+
+    def scan_many(self, segment: int, offset: int) -> Iterator[list[Line]]:
+        """Yield the same lines, many at a time."""
         end = self.end(segment)
         if end is None:
             return
         rest = b""
         while (at := offset + len(rest)) < end:
-            chunk = self.read_raw(Place(segment, at, min(_CHUNK, end - at)))
+            # A line that is longer than a chunk is not copied again and again.
+            size = max(_LINES, len(rest))
+            chunk = self.read_raw(Place(segment, at, min(size, end - at)))
             if not chunk:
                 break
             *found, rest = (rest + chunk).split(b"\n")
@@ -138,10 +147,10 @@ class Segments:
             lengths = list(map(len, texts))
             offsets = list(accumulate(lengths, initial=offset))
             places = map(_place, zip(repeat(segment), offsets, lengths, strict=False))
-            yield from map(_line, zip(places, texts, strict=True))
+            yield list(map(_line, zip(places, texts, strict=True)))
             offset = offsets[-1]
         if rest and segment in self._ends:
-            yield Line(Place(segment, offset, len(rest)), rest)
+            yield [Line(Place(segment, offset, len(rest)), rest)]
 
     def _reader(self, segment: int) -> int:
         fd = self._readers.get(segment)

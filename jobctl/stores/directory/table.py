@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import sqlite3
 from collections import Counter
-from collections.abc import Callable, Container, Iterable, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
-
-import msgspec
 
 from jobctl.core.job import Status
 from jobctl.core.note import TOPICS
+from jobctl.stores.directory.known import Known
 from jobctl.stores.directory.queries import Queries
 from jobctl.stores.directory.rows import NUMBER, Old, Row, columns
 from jobctl.stores.directory.segments import Place
 from jobctl.stores.directory.tags import Tags
 from jobctl.stores.directory.waits import Moved, Waits
 
-NOTES = frozenset(TOPICS)
+Found = tuple[Any, Place]
+
+_NOTES = frozenset(TOPICS)
 _COMPLETED = NUMBER[Status.COMPLETED]
 _INSERT = "INSERT INTO jobs VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)"
 _UPDATE = (
@@ -27,19 +28,6 @@ _UPDATE = (
 #: Of a job that may have taken the place of another one.
 _RENEW = "UPDATE jobs SET created=?, labels=? WHERE seq=?"
 _MOVE = "UPDATE jobs SET segment=?, offset=?, length=? WHERE seq=?"
-_OLD = "SELECT seq, rev, status, segment, length, name, key, rank, labels FROM jobs WHERE id=?"
-#: So many ids and more are asked for together.
-_SEVERAL = 4
-_OLDS = (
-    "SELECT jobs.id, seq, rev, status, segment, length, name, jobs.key, rank, labels "
-    "FROM json_each(?) wanted CROSS JOIN jobs "
-)
-_BY_ID = f"{_OLDS} INDEXED BY by_id ON jobs.id = wanted.value"
-_BY_SEQ = f"{_OLDS} ON seq = wanted.value"
-_READY = (
-    "SELECT id, offset, seq, rev, status, segment, length, name, key, rank, labels FROM jobs "
-    "WHERE seq=? AND ready=1"
-)
 _COUNT = "INSERT INTO counters VALUES (?,?,?) ON CONFLICT DO UPDATE SET n = n + excluded.n"
 _LIVE = (
     "INSERT INTO segments VALUES (?,?) ON CONFLICT DO UPDATE SET live = live + excluded.live"
@@ -59,34 +47,25 @@ class Folded(NamedTuple):
     moved: list[Moved]
 
 
-class JobTable(Queries, Tags, Waits):
+class Change(NamedTuple):
+    """What new lines come to: of each job what was known, and the last line that counts.
+
+    In place of that stands None if the job is deleted. `renewed` may have taken the place of
+    another one.
+    """
+
+    known: dict[str, Old | None]
+    latest: dict[str, Found | None]
+    renewed: Container[str]
+
+
+class JobTable(Known, Queries, Tags, Waits):
     """What is known of each job, for a connection that may write."""
 
     executemany: Callable[..., sqlite3.Cursor]
-    #: Jobs that were asked for since the last fold, as the next one would find them.
-    seen: dict[str, Old | None]
-
-    def known(self, job_id: str) -> Old | None:
-        """Return what is known of a job; `fold` need not ask again."""
-        row = self.execute(_OLD, (job_id,)).fetchone()
-        old = self.seen[job_id] = Old(*row) if row else None
-        return old
-
-    def ready_by_seq(self, seq: int) -> Row | None:
-        """Return a ready job by its place among all adds; `fold` need not ask again."""
-        row = self.execute(_READY, (seq,)).fetchone()
-        if row is None:
-            return None
-        job_id, offset, *old = row
-        self.seen[job_id] = known = Old(*old)
-        return Row(job_id, seq, Place(known.segment, offset, known.length))
 
     def fold(
-        self,
-        found: Sequence[tuple[Any, Place]],
-        *,
-        skipped: Container[str] = (),
-        by_seq: bool = False,
+        self, found: Sequence[Found], *, skipped: Container[str] = (), by_seq: bool = False
     ) -> Folded:
         """Take in new lines, in their order.
 
@@ -96,162 +75,154 @@ class JobTable(Queries, Tags, Waits):
         `by_seq` nothing is looked for by its id: see bare.py.
         """
         kinds = [getattr(entry, "kind", "job") for entry, _ in found]
-        notes: list[tuple[Any, Place]] = []
+        notes: list[Found] = []
         live: Counter[int] = Counter()
-        if not NOTES.isdisjoint(kinds):
-            notes = [line for line, kind in zip(found, kinds, strict=True) if kind in NOTES]
-            found = [line for line, kind in zip(found, kinds, strict=True) if kind not in NOTES]
-            kinds = [kind for kind in kinds if kind not in NOTES]
+        if not _NOTES.isdisjoint(kinds):
+            notes = [one for one, kind in zip(found, kinds, strict=True) if kind in _NOTES]
+            found = [one for one, kind in zip(found, kinds, strict=True) if kind not in _NOTES]
+            kinds = [kind for kind in kinds if kind not in _NOTES]
             self.fold_notes(notes, live)
-        known = self._known_by_seq(found) if by_seq else self._known_by_id(found)
-        states: dict[str, Any] = {}  # of each job, as of this fold
-        for job_id, old in known.items():
-            if old is not None:
-                states[job_id] = old
-        latest: dict[str, tuple[Any, Place] | None] = {}
+        ids = [entry.id for entry, _ in found]
+        if by_seq:
+            known = self.known_by_seq(ids, [entry.seq for entry, _ in found])
+        else:
+            known = self.known_by_id(ids)
         news: list[Any] = []
         refused: list[Place] = []
-        renewed: set[str] = set()  # may have taken the place of another one
+        if self._are_new(kinds, found, known):
+            news += [entry for entry, _ in found]
+            change = Change(known, dict(zip(ids, found, strict=True)), ())
+        else:
+            change = self._sift(zip(kinds, found, strict=True), known, skipped, news, refused)
+        if self.seen:
+            for job_id in known:
+                self.seen.pop(job_id, None)
+        moved = self._write(change, live)
+        return Folded([*news, *(entry for entry, _ in notes)], refused, moved)
+
+    def _are_new(
+        self, kinds: list[str], found: Sequence[Found], known: dict[str, Old | None]
+    ) -> bool:
+        """Return whether each line is of another job that is not known, as most adds are."""
+        if kinds.count("job") != len(known) or len(known) != len(found) or any(known.values()):
+            return False
+        seqs = {entry.seq for entry, _ in found}
+        return len(seqs) == len(found) and min(seqs, default=0) > self.top()
+
+    def _sift(
+        self,
+        found: Iterable[tuple[str, Found]],
+        known: dict[str, Old | None],
+        skipped: Container[str],
+        news: list[Any],
+        refused: list[Place],
+    ) -> Change:
+        """Take the lines that count, in their order, and their kinds; add to the last two."""
+        states: dict[str, Any] = {job_id: old for job_id, old in known.items() if old}
+        latest: dict[str, Found | None] = {}
+        renewed: set[str] = set()
         owners: dict[int, str] = {}  # of the seqs that are new in this fold
-        top: int | None = None  # nobody has a seq above it
-        for kind, line in zip(kinds, found, strict=True):
+        top: int | None = None
+        for kind, line in found:
             entry, place = line
-            key, seq = entry.id, entry.seq
-            before = states.get(key)
+            job_id, seq = entry.id, entry.seq
+            before = states.get(job_id)
             if kind == "tombstone":
                 if before is not None and before.seq == seq:
-                    latest[key] = None
-                    del states[key]
+                    latest[job_id] = None
+                    del states[job_id]
                     news.append(entry)
                 continue
-            if before is not None:
-                rev = before.rev
-                if seq != before.seq or entry.rev < rev:
-                    refused.append(place)
-                    continue
-                if entry.rev > rev:
-                    news.append(entry)
-                    gap = entry.rev != rev + 1 and not (before is known[key] and key in skipped)
-                    if gap or _may_be_new(entry):
-                        renewed.add(key)
-            else:
-                if top is None:
-                    top = self._top()
-                owner = owners.get(seq)
-                if owner is None:
-                    owner = owners[seq] = (seq <= top and self._owner(seq)) or key
-                if owner != key:
+            if before is None:
+                if seq not in owners:
+                    top = self.top() if top is None else top
+                    owners[seq] = (seq <= top and self.owner(seq)) or job_id
+                if owners[seq] != job_id:
                     refused.append(place)
                     continue
                 news.append(entry)
-            latest[key] = line
-            states[key] = entry
-        if self.seen:
-            for key in known:
-                self.seen.pop(key, None)
-        moved = self._write(known, latest, renewed, live)
-        return Folded([*news, *(entry for entry, _ in notes)], refused, moved)
+            elif seq != before.seq or entry.rev < before.rev:
+                refused.append(place)
+                continue
+            elif entry.rev > before.rev:
+                news.append(entry)
+                first = before is known[job_id]
+                gap = entry.rev != before.rev + 1 and not (first and job_id in skipped)
+                if gap or _may_be_new(entry):
+                    renewed.add(job_id)
+            latest[job_id] = line
+            states[job_id] = entry
+        return Change(known, latest, renewed)
 
-    def _known_by_id(self, found: Sequence[tuple[Any, Place]]) -> dict[str, Old | None]:
-        """Return what is known of the jobs of these lines, None of those that are not."""
-        known: dict[str, Old | None] = dict.fromkeys(entry.id for entry, _ in found)
-        seen = self.seen.keys() & known.keys()
-        for job_id in seen:
-            known[job_id] = self.seen[job_id]
-        wanted = known.keys() - seen
-        if len(wanted) < _SEVERAL:
-            for job_id in wanted:
-                known[job_id] = self.known(job_id)
-        else:
-            for job_id, *old in self._ask(_BY_ID, wanted):
-                known[job_id] = Old(*old)
-        return known
-
-    def _known_by_seq(self, found: Sequence[tuple[Any, Place]]) -> dict[str, Old | None]:
-        known: dict[str, Old | None] = dict.fromkeys(entry.id for entry, _ in found)
-        top = self._top()
-        wanted = {entry.seq for entry, _ in found if entry.seq <= top}
-        if wanted:
-            for job_id, *old in self._ask(_BY_SEQ, wanted):
-                if job_id in known:
-                    known[job_id] = Old(*old)
-        return known
-
-    def _ask(self, question: str, wanted: Iterable[Any]) -> sqlite3.Cursor:
-        # In the order of what it is looked for in, whose pages are read once then.
-        return self.execute(question, (msgspec.json.encode(sorted(wanted)).decode(),))
-
-    def _top(self) -> int:
-        """Return the greatest seq that a job has."""
-        row = self.execute("SELECT max(seq) FROM jobs").fetchone()
-        return 0 if row[0] is None else int(row[0])
-
-    def _owner(self, seq: int) -> str | None:
-        row = self.execute("SELECT id FROM jobs WHERE seq=?", (seq,)).fetchone()
-        return row[0] if row else None
-
-    def _write(
-        self,
-        known: dict[str, Old | None],
-        latest: dict[str, tuple[Any, Place] | None],
-        renewed: Container[str],
-        live: Counter[int],
-    ) -> list[Moved]:
+    def _write(self, change: Change, live: Counter[int]) -> list[Moved]:
+        known, latest, renewed = change
         counts: Counter[tuple[str, int]] = Counter()
         waits: dict[int, Sequence[str]] = {}
         over: list[int] = []  # no longer pending
         changed: list[str] = []  # who waits for it may wait no longer, or again
-        deletes, inserts, updates, renewals, moves = [], [], [], [], []
+        fresh: list[Found] = []
+        deletes, updates, renewals, moves = [], [], [], []
         tagged: list[tuple[Old | None, Any]] = []
         for job_id, new in latest.items():
             old = known[job_id]
-            if old:
-                counts[old.name, old.status] -= 1
-                live[old.segment] -= old.length
+            if old is None:
+                if new is None:
+                    continue
+                entry = new[0]
+                fresh.append(new)
+                changed.append(job_id)
+                if entry.after:
+                    if entry.status is Status.PENDING:
+                        waits[entry.seq] = entry.after
+                    else:
+                        over.append(entry.seq)
+                if entry.tags:
+                    tagged.append((None, entry))
+                continue
+            counts[old.name, old.status] -= 1
+            live[old.segment] -= old.length
             if new is None:
-                if old:
-                    deletes.append((old.seq,))
-                    over.append(old.seq)
-                    changed.append(job_id)
-                    if old.labels:
-                        tagged.append((old, None))
+                deletes.append((old.seq,))
+                over.append(old.seq)
+                changed.append(job_id)
+                if old.labels:
+                    tagged.append((old, None))
                 continue
             entry, place = new
             values = columns(entry)
             name, key, status, ready, rank, due, since, finished, started, tries, *more = values
-            counts[name, status] += 1
-            live[place.segment] += place.length
-            if old is None or (old.status == _COMPLETED) != (status == _COMPLETED):
+            if (old.status == _COMPLETED) != (status == _COMPLETED):
                 changed.append(job_id)
             if entry.status is not Status.PENDING:
                 if entry.after:
                     over.append(entry.seq)
-            elif old is None or old.rev != entry.rev:
+            elif old.rev != entry.rev:
                 if entry.after:
                     waits[entry.seq] = entry.after
-                elif old:
+                else:
                     over.append(entry.seq)  # who took its place may wait for nobody
-            if entry.tags or (old and old.labels):
+            if entry.tags or old.labels:
                 tagged.append((old, entry))
-            if old and (old.seq, old.name, old.key, old.rank) != (entry.seq, name, key, rank):
+            if (old.seq, old.name, old.key, old.rank) != (entry.seq, name, key, rank):
                 deletes.append((old.seq,))
-                old = None
-            if old is None:
-                inserts.append((entry.seq, job_id, entry.rev, *values, *place))
-            elif old.rev == entry.rev:
+                fresh.append(new)
+                continue
+            counts[name, status] += 1
+            live[place.segment] += place.length
+            if old.rev == entry.rev:
                 moves.append((*place, old.seq))
-            else:
-                updates.append(
-                    (
-                        entry.rev, status, ready, due, since, finished, started, tries,
-                        *place, old.seq,
-                    )
-                )  # fmt: skip
-                if job_id in renewed:
-                    renewals.append((*more, old.seq))
+                continue
+            updates.append(
+                (
+                    entry.rev, status, ready, due, since, finished, started, tries,
+                    *place, old.seq,
+                )
+            )  # fmt: skip
+            if job_id in renewed:
+                renewals.append((*more, old.seq))
         many = self.executemany
         many("DELETE FROM jobs WHERE seq=?", deletes)
-        many(_INSERT, inserts)
+        many(_INSERT, _rows(fresh, counts, live))
         many(_UPDATE, updates)
         many(_RENEW, renewals)
         many(_MOVE, moves)
@@ -263,9 +234,20 @@ class JobTable(Queries, Tags, Waits):
 
     def drop(self, row: Row) -> None:
         """Forget a job whose record cannot be read any more."""
-        old = Old(*self.execute(_OLD, (row.id,)).fetchone())
+        old = self.known(row.id)
         self.seen.pop(row.id, None)
-        self._write({row.id: old}, {row.id: None}, (), Counter())
+        self._write(Change({row.id: old}, {row.id: None}, ()), Counter())
+
+
+def _rows(
+    fresh: Iterable[Found], counts: Counter[tuple[str, int]], live: Counter[int]
+) -> Iterator[tuple[Any, ...]]:
+    """Yield the rows of jobs, counting each in `counts` and its bytes in `live`."""
+    for entry, (segment, offset, length) in fresh:
+        values = columns(entry)
+        counts[values[0], values[2]] += 1
+        live[segment] += length
+        yield (entry.seq, entry.id, entry.rev, *values, segment, offset, length)
 
 
 def _may_be_new(entry: Any) -> bool:
