@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Iterable
 
-from jobctl.core.note import TOPICS
 from jobctl.stores.directory import lines
-from jobctl.stores.directory.index import Index, is_damaged
+from jobctl.stores.directory.bare import OddIndexError
+from jobctl.stores.directory.index import Index
 from jobctl.stores.directory.journal import REFUSED, Journal
 from jobctl.stores.directory.rows import Position
 from jobctl.stores.directory.schema import BY_ID
-from jobctl.stores.directory.segments import Line, Place
+from jobctl.stores.directory.segments import Line, Place, Where
 from jobctl.stores.directory.table import Folded
 
 #: Lines that are folded in one step; a transaction is never split.
@@ -23,10 +22,9 @@ LARGE = 4 << 20
 #: Why a line does not count although it may be whole.
 DAMAGED = "not a line of ours, or damaged"
 TORN = "a transaction that is not whole"
-_KINDS = frozenset(("job", "tombstone", *TOPICS))
 _NOTHING = Folded([], [], [])
 
-Found = tuple[lines.Entry, Place]
+Found = tuple[lines.Entry, Where]
 
 
 def is_current(journal: Journal, position: Position | None) -> bool:
@@ -68,28 +66,16 @@ def fold_step(journal: Journal, index: Index) -> tuple[bool, Folded]:
     if position.bare:
         try:
             return _bare_step(journal, index, position)
-        except _OddError:
-            pass
-        except sqlite3.IntegrityError:
-            pass  # two rows have one id
-        except sqlite3.OperationalError as err:
-            # What is sorted may go to files elsewhere, and there may be no room for them.
-            if is_damaged(err):
-                raise
-        index.begin_anew()
-        position = Position()
+        except OddIndexError:
+            index.begin_anew()
+            position = Position()
     taken, last, more = _take(journal, position)
     if last is None:
         return False, _NOTHING
-    folded = index.fold(_of_kinds(taken))
-    for place in folded.refused:
-        journal.quarantine(Line(place, journal.read_raw(place)), REFUSED)
-    index.set_position(_behind(last))
+    folded = index.fold(taken)
+    _quarantine(journal, folded.refused, REFUSED)
+    index.set_position(_behind(journal, last))
     return more, folded
-
-
-class _OddError(Exception):
-    """A bare index is not what it should be."""
 
 
 def _is_large(journal: Journal) -> bool:
@@ -104,14 +90,13 @@ def _is_large(journal: Journal) -> bool:
 def _bare_step(journal: Journal, index: Index, position: Position) -> tuple[bool, Folded]:
     """Fold up to STEP lines into a bare index; when all are folded, dress it bit by bit."""
     taken, last, more = _take(journal, position)
-    found = _of_kinds(taken)
-    if any(entry.kind == "tombstone" or entry.after for entry, _ in found):
+    if any(entry.kind == "tombstone" or entry.after for entry, _ in taken):
         index.find_by_id()
-    folded = index.fold(found, by_seq=BY_ID in index.missing())
+    folded = index.fold(taken, by_seq=BY_ID in index.missing())
     if folded.refused:
-        raise _OddError
+        raise OddIndexError("a line must not count")
     if last is not None:
-        position = _behind(last)._replace(bare=1)
+        position = _behind(journal, last)._replace(bare=1)
     if not more or index.has_many():
         bare = index.dress()
         position = position._replace(bare=int(bare))
@@ -120,14 +105,14 @@ def _bare_step(journal: Journal, index: Index, position: Position) -> tuple[bool
     return more, folded
 
 
-def _take(journal: Journal, position: Position) -> tuple[list[Found], Line | None, bool]:
+def _take(journal: Journal, position: Position) -> tuple[list[Found], Where | None, bool]:
     """Return the lines of the next whole transactions, up to STEP and the end of one.
 
-    With them come the last line that was looked at, and whether there may be more. What is no
-    whole transaction goes to quarantine.
+    With them comes the place of the last line that was looked at, and whether there may be
+    more. What is no whole transaction goes to quarantine.
     """
     taken: list[Found] = []
-    last: Line | None = None
+    last: Where | None = None
     segments = journal.segments()
     for segment in segments:
         if segment < position.segment:
@@ -137,46 +122,43 @@ def _take(journal: Journal, position: Position) -> tuple[list[Found], Line | Non
             continue
         group: list[Found] = []  # the first lines of a transaction of `total`
         total = 0
-        for some in journal.scan_many(segment, offset):
-            entries = lines.read_entries([text for _, text in some])
-            for line, entry in zip(some, entries, strict=True):
+        for places, texts in journal.scan_many(segment, offset):
+            entries = lines.read_entries(texts)
+            for entry, place in zip(entries, places, strict=True):
                 if group and (entry is None or entry.tx != (len(group) + 1, total)):
-                    last = _torn(journal, group)
+                    last = _quarantine(journal, [place for _, place in group], TORN)
                     group = []
-                if entry is None or entry.tx[0] != len(group) + 1:
-                    journal.quarantine(line, DAMAGED if entry is None else TORN)
-                    last = line
+                if entry is None:
+                    last = _quarantine(journal, [place], DAMAGED)
                     continue
                 k, total = entry.tx
-                group.append((entry, line[0]))
+                if k != len(group) + 1:
+                    last = _quarantine(journal, [place], TORN)
+                    continue
+                group.append((entry, place))
                 if k == total:
                     taken += group
-                    last = line
+                    group = []
+                    last = place
                     if len(taken) >= STEP:
                         return taken, last, True
-                    group = []
         if group and segment != segments[-1]:
-            last = _torn(journal, group)
+            last = _quarantine(journal, [place for _, place in group], TORN)
     return taken, last, False
 
 
-def _torn(journal: Journal, group: list[Found]) -> Line:
-    found = [Line(place, journal.read_raw(place)) for _, place in group]
-    for line in found:
-        journal.quarantine(line, TORN)
-    return found[-1]
+def _quarantine(journal: Journal, places: Iterable[Where], reason: str) -> Where | None:
+    last = None
+    for last in places:
+        place = Place(*last)
+        journal.quarantine(Line(place, journal.read_raw(place)), reason)
+    return last
 
 
-def _of_kinds(taken: Iterable[Found]) -> list[Found]:
-    """Return the lines that may change the index."""
-    return [found for found in taken if found[0].kind in _KINDS]
-
-
-def _behind(last: Line) -> Position:
-    place, text = last
-    return Position(
-        place.segment, place.offset + place.length, lines.checksum(text), place.length
-    )
+def _behind(journal: Journal, last: Where) -> Position:
+    place = Place(*last)
+    crc = lines.checksum(journal.read_raw(place))
+    return Position(place.segment, place.offset + place.length, crc, place.length)
 
 
 def fold_all(journal: Journal, index: Index) -> None:

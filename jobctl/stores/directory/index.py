@@ -121,6 +121,8 @@ class Index(JobTable, Bare):
             self.execute("PRAGMA journal_mode=WAL")
             self.execute("PRAGMA synchronous=NORMAL")
             self.execute("PRAGMA cache_size=-16000")
+            # The -wal of a rebuild does not stay as large as its largest SQLite index.
+            self.execute("PRAGMA journal_size_limit=16000000")
             if path is None:  # the disk may be full: what is sorted stays in memory too
                 self.execute("PRAGMA temp_store=MEMORY")
         except sqlite3.Error:
@@ -165,8 +167,8 @@ class Index(JobTable, Bare):
 
     def begin_anew(self) -> None:
         """Go on to write, with nothing folded in, after an error."""
-        if not self._db.in_transaction:  # SQLite may have ended it
-            self.begin()
+        if self._path is not None and not self._db.in_transaction:
+            self.begin()  # SQLite ended it itself
         self.reset()
 
     def commit(self) -> None:

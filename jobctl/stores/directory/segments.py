@@ -38,7 +38,12 @@ class Line(NamedTuple):
     text: bytes
 
 
-# Their own constructors are Python functions: of a million lines that is a second.
+#: A Place, or the same as a plain tuple: the garbage collector looks at such a one but once.
+Where = tuple[int, int, int]
+#: The places and the texts of some lines.
+Some = tuple[list[Where], list[bytes]]
+
+# Their own constructors are Python functions, which is a second for a million lines.
 _place = partial(tuple.__new__, Place)
 _line = partial(tuple.__new__, Line)
 
@@ -127,11 +132,11 @@ class Segments:
 
         Of a segment that takes no more, what follows the last newline comes as a line too.
         """
-        for found in self.scan_many(segment, offset):
-            yield from found
+        for places, texts in self.scan_many(segment, offset):
+            yield from map(_line, zip(map(_place, places), texts, strict=True))
 
-    def scan_many(self, segment: int, offset: int) -> Iterator[list[Line]]:
-        """Yield the same lines, many at a time."""
+    def scan_many(self, segment: int, offset: int) -> Iterator[Some]:
+        """Yield the places and the texts of the same lines, many at a time."""
         end = self.end(segment)
         if end is None:
             return
@@ -142,15 +147,16 @@ class Segments:
             chunk = self.read_raw(Place(segment, at, min(size, end - at)))
             if not chunk:
                 break
-            *found, rest = (rest + chunk).split(b"\n")
+            found = chunk.split(b"\n")
+            found[0] = rest + found[0]
+            rest = found.pop()
             texts = [text + b"\n" for text in found]
             lengths = list(map(len, texts))
             offsets = list(accumulate(lengths, initial=offset))
-            places = map(_place, zip(repeat(segment), offsets, lengths, strict=False))
-            yield list(map(_line, zip(places, texts, strict=True)))
+            yield list(zip(repeat(segment), offsets, lengths, strict=False)), texts
             offset = offsets[-1]
         if rest and segment in self._ends:
-            yield [Line(Place(segment, offset, len(rest)), rest)]
+            yield [(segment, offset, len(rest))], [rest]
 
     def _reader(self, segment: int) -> int:
         fd = self._readers.get(segment)

@@ -12,13 +12,14 @@ from jobctl.core.note import TOPICS
 from jobctl.stores.directory.known import Known
 from jobctl.stores.directory.queries import Queries
 from jobctl.stores.directory.rows import NUMBER, Old, Row, columns
-from jobctl.stores.directory.segments import Place
+from jobctl.stores.directory.segments import Place, Where
 from jobctl.stores.directory.tags import Tags
 from jobctl.stores.directory.waits import Moved, Waits
 
-Found = tuple[Any, Place]
+Found = tuple[Any, Where]
 
-_NOTES = frozenset(TOPICS)
+#: The kinds of lines that tell of jobs.
+_JOBS = ("job", "tombstone")
 _COMPLETED = NUMBER[Status.COMPLETED]
 _INSERT = "INSERT INTO jobs VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)"
 _UPDATE = (
@@ -70,17 +71,20 @@ class JobTable(Known, Queries, Tags, Waits):
         """Take in new lines, in their order.
 
         A line is a Job, or anything with its fields and a `kind`: "tombstone", or the topic
-        of a note. `skipped` are ids of jobs of which lines may have been left out before the
-        first one here: none of them says that a job took the place of another one. With
-        `by_seq` nothing is looked for by its id: see bare.py.
+        of a note; others change nothing.
+
+        `skipped` are ids of jobs of which lines may have been left out before the first one
+        here, none that says that a job took the place of another one. With `by_seq` nothing
+        is looked for by its id: see bare.py.
         """
-        kinds = [getattr(entry, "kind", "job") for entry, _ in found]
         notes: list[Found] = []
         live: Counter[int] = Counter()
-        if not _NOTES.isdisjoint(kinds):
-            notes = [one for one, kind in zip(found, kinds, strict=True) if kind in _NOTES]
-            found = [one for one, kind in zip(found, kinds, strict=True) if kind not in _NOTES]
-            kinds = [kind for kind in kinds if kind not in _NOTES]
+        kinds = [getattr(entry, "kind", "job") for entry, _ in found]
+        if kinds.count("job") < len(kinds):
+            both = list(zip(found, kinds, strict=True))
+            notes = [one for one, kind in both if kind in TOPICS]
+            found = [one for one, kind in both if kind in _JOBS]
+            kinds = [kind for kind in kinds if kind in _JOBS]
             self.fold_notes(notes, live)
         ids = [entry.id for entry, _ in found]
         if by_seq:
@@ -138,11 +142,11 @@ class JobTable(Known, Queries, Tags, Waits):
                     top = self.top() if top is None else top
                     owners[seq] = (seq <= top and self.owner(seq)) or job_id
                 if owners[seq] != job_id:
-                    refused.append(place)
+                    refused.append(Place(*place))
                     continue
                 news.append(entry)
             elif seq != before.seq or entry.rev < before.rev:
-                refused.append(place)
+                refused.append(Place(*place))
                 continue
             elif entry.rev > before.rev:
                 news.append(entry)
@@ -208,7 +212,7 @@ class JobTable(Known, Queries, Tags, Waits):
                 fresh.append(new)
                 continue
             counts[name, status] += 1
-            live[place.segment] += place.length
+            live[place[0]] += place[2]
             if old.rev == entry.rev:
                 moves.append((*place, old.seq))
                 continue
