@@ -60,7 +60,7 @@ def fold_step(journal: Journal, index: Index) -> tuple[bool, Folded]:
     durable before he commits it.
     """
     position = index.position() or Position()
-    if not position.segment and _is_large(journal):
+    if not position.segment and index.on_disk and _is_large(journal):
         index.strip()
         position = position._replace(bare=1)
     if position.bare:

@@ -123,11 +123,14 @@ class Index(JobTable, Bare):
             self.execute("PRAGMA cache_size=-16000")
             # The -wal of a rebuild does not stay as large as its largest SQLite index.
             self.execute("PRAGMA journal_size_limit=16000000")
-            if path is None:  # the disk may be full: what is sorted stays in memory too
-                self.execute("PRAGMA temp_store=MEMORY")
         except sqlite3.Error:
             self._db.close()
             raise
+
+    @property
+    def on_disk(self) -> bool:
+        """Whether it is a file."""
+        return self._path is not None
 
     def replaced(self) -> bool:
         """Return whether the file is no longer the one that was opened."""
@@ -167,7 +170,7 @@ class Index(JobTable, Bare):
 
     def begin_anew(self) -> None:
         """Go on to write, with nothing folded in, after an error."""
-        if self._path is not None and not self._db.in_transaction:
+        if not self._db.in_transaction:
             self.begin()  # SQLite ended it itself
         self.reset()
 

@@ -145,6 +145,7 @@ class JobTable(Known, Queries, Tags, Waits):
                     refused.append(Place(*place))
                     continue
                 news.append(entry)
+                renewed.add(job_id)  # it may have been known, and deleted just now
             elif seq != before.seq or entry.rev < before.rev:
                 refused.append(Place(*place))
                 continue
