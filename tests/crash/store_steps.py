@@ -27,6 +27,7 @@ from tests.helpers import NOON, FakeClock, after, claim, end, make_job, there
 from tests.helpers import put as put_jobs
 
 SEGMENT = "jobctl.stores.directory.journal.SEGMENT_SIZE"
+FOLD = "jobctl.stores.directory.fold"
 #: Bytes of a segment that is never full, one that a job fills, and one that holds three.
 BIG, TINY, SMALL = 64 << 20, 300, 1500
 HOURLY = Schedule(name="hourly", cron="0 * * * *", timezone="UTC", job="work")
@@ -262,7 +263,8 @@ SCENARIOS: dict[str, Scenario] = {
     "roll": Scenario(add, settings={SEGMENT: TINY}),
     "change": Scenario(change, settings={SEGMENT: TINY}),
     "compact": Scenario(compact, busy, {SEGMENT: SMALL}),
-    "rebuild": Scenario(rebuild, busy, {SEGMENT: SMALL}),
+    # Bare first, in several steps; an upgrade goes row by row.
+    "rebuild": Scenario(rebuild, busy, {SEGMENT: SMALL, f"{FOLD}.LARGE": 1, f"{FOLD}.STEP": 8}),
     "upgrade": Scenario(use, outdated, {SEGMENT: SMALL}),
 }
 

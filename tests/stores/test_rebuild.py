@@ -1,0 +1,450 @@
+"""An index that is made of many lines is bare first: nobody sees a difference, or asks it."""
+
+from __future__ import annotations
+
+import random
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from jobctl.core import job as transitions
+from jobctl.core.job import Status
+from jobctl.core.store import AnyJob
+from jobctl.stores.directory import bare, fold, lines
+from jobctl.stores.directory.index import Index
+from jobctl.stores.directory.journal import REFUSED
+from jobctl.stores.directory.rows import Position
+from jobctl.stores.directory.schema import INDEXES
+from jobctl.stores.directory.segments import Place
+from jobctl.stores.directory.store import DirectoryStore
+from tests.helpers import NOON, after, claim, end, ids, make_job, put
+from tests.stores.tools import (
+    claim_order,
+    drop_index,
+    line,
+    live_a_little,
+    picture,
+    quarantined,
+    reasons,
+    rebuilt,
+    segment,
+)
+
+#: The tables of the index, and what does not tell anything in them.
+TABLES = {"jobs": "1", "tags": "1", "deps": "1", "notes": "1"} | {
+    "counters": "n<>0",
+    "segments": "live<>0",
+}
+
+
+@pytest.fixture
+def bare_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let an index of any journal be bare first, and take several steps."""
+    monkeypatch.setattr(fold, "LARGE", 1)
+    monkeypatch.setattr(fold, "STEP", 7)
+
+
+def contents(path: Path) -> dict[str, list[tuple[object, ...]]]:
+    """Return all that the index says."""
+    with closing(sqlite3.connect(path / "index.sqlite")) as db:
+        found = {
+            table: sorted(db.execute(f"SELECT * FROM {table} WHERE {some}"), key=repr)
+            for table, some in TABLES.items()
+        }
+        found["meta"] = db.execute(
+            "SELECT segment, offset, crc, length, bare FROM meta"
+        ).fetchall()
+        found["indexes"] = db.execute(
+            "SELECT name, sql FROM sqlite_master WHERE type='index' ORDER BY name"
+        ).fetchall()
+        assert db.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+    return found
+
+
+def anew(path: Path) -> dict[str, list[tuple[object, ...]]]:
+    """Return the contents of an index that is made anew."""
+    drop_index(path)
+    with closing(DirectoryStore(path)) as store:
+        store.stats()
+    return contents(path)
+
+
+def step(store: DirectoryStore) -> bool:
+    """Fold a step and commit it; return whether there is more."""
+    with store.transaction() as tx:
+        tx.lock()
+        more = tx.writer.step()
+        tx.writer.finish(tx._size)
+    return more
+
+
+def is_bare(path: Path) -> bool:
+    with closing(sqlite3.connect(path / "index.sqlite")) as db:
+        return bool(db.execute("SELECT bare FROM meta").fetchone()[0])
+
+
+def missing(path: Path) -> set[str]:
+    with closing(sqlite3.connect(path / "index.sqlite")) as db:
+        rows = db.execute("SELECT name FROM sqlite_master WHERE type='index'")
+        return INDEXES.keys() - {row[0] for row in rows}
+
+
+def adds(store: DirectoryStore, count: int = 20) -> None:
+    put(store, *(make_job(f"j{n:02}", priority=n % 3) for n in range(count)))
+
+
+def lived(store: DirectoryStore) -> None:
+    """All statuses, and jobs that were deleted, replaced, and added again."""
+    live_a_little(store)
+    put(store, make_job("x", tags=("eu",)), make_job("y", after=("x",), run_at=after(5)))
+
+
+def moved(store: DirectoryStore) -> None:
+    """Jobs that were claimed and ended, and none that was deleted."""
+    adds(store)
+    for job in claim(store, 5)[:3]:
+        end(store, job)
+
+
+@pytest.mark.parametrize("life", [adds, moved, lived])
+@pytest.mark.usefixtures("bare_first")
+def test_it_says_what_one_says_that_is_made_row_by_row(
+    life: Callable[[DirectoryStore], None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "store"
+    with closing(DirectoryStore(path)) as store:
+        life(store)
+        before = picture(store)
+    drop_index(path)
+    with closing(DirectoryStore(path)) as store:
+        assert step(store)
+        assert is_bare(path)
+        assert ("by_id" in missing(path)) == (life is not lived or len(missing(path)) == 8)
+    assert rebuilt(path) == before
+    first = contents(path)
+    assert first["meta"][0][-1] == 0
+    assert {name for name, _ in first["indexes"]} >= INDEXES.keys()
+    order = claim_order(path)
+    with monkeypatch.context() as patch:
+        patch.setattr(fold, "LARGE", 1 << 40)
+        slow = anew(path)
+    assert anew(path) == slow
+    assert len(order) > 3
+
+
+@pytest.mark.usefixtures("bare_first")
+def test_others_go_on_with_it_wherever_it_was_left(tmp_path: Path) -> None:
+    path = tmp_path / "store"
+    with closing(DirectoryStore(path)) as store:
+        lived(store)
+        before = picture(store)
+        whole = anew(path)
+    steps, left_bare = 0, True
+    while left_bare:
+        drop_index(path)
+        steps += 1
+        for _ in range(steps):  # each by a process of its own
+            with closing(DirectoryStore(path)) as store:
+                step(store)
+        left_bare = is_bare(path)
+        with closing(DirectoryStore(path)) as store, store.transaction() as tx:
+            tx.lock()  # it is killed in the middle of the next one
+            tx.writer.step()
+            tx.end()
+        assert is_bare(path) == left_bare
+        with closing(DirectoryStore(path)) as store:
+            assert picture(store) == before
+        assert contents(path) == whole
+    assert steps > len(INDEXES)
+
+
+@pytest.mark.usefixtures("bare_first")
+def test_nobody_asks_it_although_it_has_come_as_far_as_was_wanted(tmp_path: Path) -> None:
+    path = tmp_path / "store"
+    with closing(DirectoryStore(path)) as store, closing(DirectoryStore(path)) as other:
+        adds(store)
+        end(store, claim(store)[0])
+        assert store.stats().completed == 1
+        with other.transaction() as tx:
+            tx.lock()
+            drop_index(path)
+        while len(missing(path) if (path / "index.sqlite").exists() else INDEXES) > 6:
+            assert step(other)
+        assert is_bare(path)
+        # All is folded: it only lacks what makes it fast.
+        index = Index(path / "index.sqlite", store.store_id)
+        position = index.position()
+        index.close()
+        assert position is not None
+        assert position[:2] == other.version()
+        assert not fold.is_current(other.journal, position)
+        assert fold.is_current(other.journal, position._replace(bare=0))
+        assert store._reader._current((0, 0)) is None
+        # The store that had left its own index there, at the same place, claims.
+        assert ids(claim(store, 2)) == ["j05", "j08"]
+        assert not is_bare(path)
+        assert picture(other) == rebuilt(path)
+
+
+def _twice(store: DirectoryStore, path: Path) -> None:
+    """A second add of an id, of which the first one is deleted in the end."""
+    adds(store, 3)
+    with segment(path).open("ab") as file:
+        file.write(line(make_job("j01", data="second", seq=77)))
+    store.stats()
+    put(store, *(make_job(f"k{n}") for n in range(9)))
+
+
+def _twice_and_gone(store: DirectoryStore, path: Path) -> None:
+    _twice(store, path)
+    with store.transaction() as tx:
+        job = tx.get("j01")
+        assert job is not None
+        tx.delete(job)
+    put(store, *(make_job(f"l{n}") for n in range(9)))
+
+
+def _old_state(store: DirectoryStore, path: Path) -> None:
+    """An older state of a job comes after the newer one, at the end."""
+    adds(store, 9)
+    [job] = claim(store)
+    store.stats()
+    with segment(path).open("ab") as file:
+        file.write(line(msgspec.structs.replace(job, rev=1, status=Status.PENDING)))
+
+
+@pytest.mark.parametrize("life", [_twice, _twice_and_gone, _old_state])
+@pytest.mark.usefixtures("bare_first")
+def test_a_line_that_must_not_count_does_not(
+    life: Callable[[DirectoryStore, Path], None],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    path = tmp_path / "store"
+    with closing(DirectoryStore(path)) as store:
+        life(store, path)
+        before = picture(store)
+    assert reasons(path) == [REFUSED]
+    bad = quarantined(path)
+    made = anew(path)
+    assert rebuilt(path) == before
+    monkeypatch.setattr(fold, "LARGE", 1 << 40)
+    assert anew(path) == made
+    assert reasons(path) == [REFUSED]
+    assert quarantined(path) == bad
+
+
+@pytest.mark.usefixtures("bare_first")
+def test_many_jobs_are_not_left_for_the_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "store"
+    with closing(DirectoryStore(path)) as store:
+        for n in range(30):
+            put(store, *(make_job(f"j{n}-{k}") for k in range(7)))
+        before = picture(store)
+    whole = anew(path)
+    drop_index(path)
+    monkeypatch.setattr(bare, "MANY", 20)
+    with closing(DirectoryStore(path)) as store:
+        assert step(store)
+        assert len(missing(path)) == len(INDEXES)
+        for _ in INDEXES:
+            step(store)
+            step(store)
+        assert not missing(path)
+        assert not is_bare(path)
+        assert step(store)  # row by row from now on
+        assert picture(store) == before
+    assert contents(path) == whole
+
+
+@pytest.mark.usefixtures("bare_first")
+def test_without_room_to_sort_it_is_made_row_by_row(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "store"
+    with closing(DirectoryStore(path)) as store:
+        adds(store)
+        before = picture(store)
+    whole = anew(path)
+    drop_index(path)
+    real, failed = Index.begin_anew, []
+
+    def begin_anew(self: Index) -> None:
+        failed.append(self.missing())
+        real(self)
+
+    monkeypatch.setattr(Index, "begin_anew", begin_anew)
+    monkeypatch.setitem(INDEXES, "best", "CREATE INDEX nowhere.best ON jobs(name)")
+    monkeypatch.setattr(Index, "reset", _reset_with(INDEXES | {"best": BEST}))
+    with closing(DirectoryStore(path)) as store:
+        assert picture(store) == before
+    assert failed == [["best", "oldest", "waiting", "stopping"]]
+    assert contents(path) == whole
+
+
+BEST = INDEXES["best"]
+
+
+def _reset_with(indexes: dict[str, str]) -> Callable[[Index], None]:
+    real = Index.reset
+
+    def reset(self: Index) -> None:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("jobctl.stores.directory.index.INDEXES", indexes)
+            real(self)
+
+    return reset
+
+
+def test_a_small_journal_needs_no_bare_index(tmp_path: Path) -> None:
+    path = tmp_path / "store"
+    with closing(DirectoryStore(path)) as store:
+        adds(store)
+        store.stats()
+        drop_index(path)
+        step(store)
+        assert not missing(path)
+
+
+# -- what a fold asks and writes -----------------------------------------------------------
+
+
+@pytest.fixture
+def index() -> Iterator[Index]:
+    index = Index(None, "id")
+    index.reset()
+    yield index
+    index.close()
+
+
+def told(index: Index, *jobs: AnyJob, skipped: tuple[str, ...] = ()) -> list[str]:
+    """Fold jobs and return the statements that were made."""
+    said: list[str] = []
+    index._db.set_trace_callback(said.append)
+    found = [(job, Place(1, n * 100, 100)) for n, job in enumerate(jobs)]
+    folded = index.fold(found, skipped=skipped)
+    index._db.set_trace_callback(None)
+    assert not folded.refused
+    return said
+
+
+def _numbered(count: int, first: int = 1) -> list[AnyJob]:
+    return [make_job(f"j{n}", seq=n) for n in range(first, first + count)]
+
+
+def test_what_is_known_is_asked_for_all_at_once(index: Index) -> None:
+    for first in (1, 101):
+        said = told(index, *_numbered(100, first))
+        assert len([text for text in said if text.startswith("SELECT")]) < 5
+        assert len([text for text in said if text.startswith("INSERT INTO jobs")]) == 100
+    said = told(index, *(transitions.claim(job, NOON) for job in _numbered(100)))
+    assert len([text for text in said if text.startswith("SELECT")]) < 5
+    assert len([text for text in said if text.startswith("UPDATE jobs")]) == 100
+
+
+def _renewals(said: list[str]) -> int:
+    return len([text for text in said if text.startswith("UPDATE jobs SET created=")])
+
+
+def labels_of(index: Index) -> list[object]:
+    return [row[0] for row in index.execute("SELECT labels FROM jobs ORDER BY seq")]
+
+
+def test_only_who_may_have_taken_a_place_is_renewed(index: Index) -> None:
+    [job] = _numbered(1)
+    told(index, job)
+    begun = transitions.claim(job, NOON)
+    ended = msgspec.structs.replace(begun, status=Status.COMPLETED, rev=3)
+    assert not _renewals(told(index, begun, ended))
+    again = transitions.replace(ended, make_job(tags=("new",)))
+    assert _renewals(told(index, again, transitions.claim(again, NOON))) == 1
+    assert labels_of(index) == ["\x1fnew\x1f"]
+
+
+def test_a_line_that_is_missing_may_have_been_of_another_job(index: Index) -> None:
+    [job] = _numbered(1)
+    told(index, job)
+    late = msgspec.structs.replace(job, status=Status.RUNNING, rev=3, tags=("new",))
+    assert _renewals(told(index, late)) == 1
+    assert labels_of(index) == ["\x1fnew\x1f"]
+
+
+def test_lines_that_were_left_out_were_of_the_same_job(index: Index) -> None:
+    jobs = _numbered(2)
+    told(index, *jobs)
+    late = [msgspec.structs.replace(job, status=Status.COMPLETED, rev=3) for job in jobs]
+    assert _renewals(told(index, *late, skipped=("j1",))) == 1
+    # None after the first one here was left out.
+    later = [msgspec.structs.replace(job, rev=rev) for job in late for rev in (5, 7)]
+    assert _renewals(told(index, *later[:2], skipped=("j1",))) == 1
+    assert _renewals(told(index, later[2], skipped=("j2",))) == 0
+
+
+def test_a_job_that_comes_back_within_a_fold_has_its_own_tags(index: Index) -> None:
+    [job] = _numbered(1)
+    told(index, msgspec.structs.replace(job, tags=("old",)))
+    gone = lines.Tombstone(job.id, 2, job.seq)
+    back = msgspec.structs.replace(job, rev=3, status=Status.RUNNING, tags=("new",))
+    told(index, gone, back)  # type: ignore[arg-type]  # a line as well
+    assert labels_of(index) == ["\x1fnew\x1f"]
+    assert index.execute("SELECT tag FROM tags").fetchall() == [("new",)]
+
+
+# -- lives at random -----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_any_journal_makes_the_same_index(
+    seed: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Good and bad lines, in any order: row by row, and bare first, whatever the steps."""
+    path, rng = tmp_path / "store", random.Random(seed)
+    with closing(DirectoryStore(path)) as store:
+        put(store, make_job("first"))
+    with segment(path).open("ab") as file:
+        file.write(b"".join(_some_life(rng, wild=seed % 3 / 20)))
+    monkeypatch.setattr(fold, "STEP", rng.choice([1, 3, 10]))
+    monkeypatch.setattr(fold, "LARGE", 1 << 40)
+    slow, bad = anew(path), quarantined(path)
+    monkeypatch.setattr(fold, "LARGE", 1)
+    assert anew(path) == slow
+    assert quarantined(path) == bad
+
+
+def _some_life(rng: random.Random, *, wild: float) -> Iterator[bytes]:
+    """Yield lines of a few jobs; a share of `wild` of them are none that a store writes."""
+    jobs: dict[str, AnyJob] = {}
+    for seq in range(1, rng.choice([10, 120])):
+        job_id = rng.choice("abcdef")
+        job = jobs.get(job_id)
+        if rng.random() < wild:
+            job = make_job(job_id, seq=rng.randrange(seq + 2), rev=rng.randrange(1, 5))
+            yield line(job) if rng.random() < 0.8 else line(job)[:-9] + b"\n"
+            continue
+        if job is None:
+            tags = tuple(rng.sample("xyz", rng.randrange(3)))
+            later = (rng.choice("abcdef"),) if rng.random() < 0.05 else ()
+            job = make_job(job_id, seq=seq, tags=tags, after=later, priority=seq % 2)
+        elif rng.random() < 0.1:
+            del jobs[job_id]
+            gone = lines.Tombstone(job_id, job.rev + 1, job.seq)
+            yield lines.seal(lines.encode(gone), 1, 1)
+            continue
+        elif rng.random() < 0.1:
+            new = make_job(tags=("new",), created_at=after(seq))
+            job = transitions.replace(msgspec.structs.replace(job, status=Status.FAILED), new)
+        else:
+            status = rng.choice([*Status])
+            job = msgspec.structs.replace(job, rev=job.rev + 1, status=status)
+        jobs[job_id] = job
+        yield line(job)
+
+
+def test_the_position_says_whether_an_index_is_bare() -> None:
+    assert Position().bare == 0
