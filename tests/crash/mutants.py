@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import inspect
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from types import ModuleType
 from typing import Any
 
@@ -17,7 +17,7 @@ from jobctl.stores.directory.draft import Draft
 from jobctl.stores.directory.fold import Found
 from jobctl.stores.directory.journal import Journal
 from jobctl.stores.directory.rows import Position
-from jobctl.stores.directory.segments import Line, Place
+from jobctl.stores.directory.segments import Line, Place, Where
 from jobctl.stores.directory.transaction import DirectoryTransaction
 from tests.crash.kill_mutants import _replace, fdatasync_again, torn_tail_kept
 
@@ -100,15 +100,19 @@ def early_tombstone() -> None:
 def half_transaction() -> None:
     """Each line counts, whether or not the others of its transaction are there."""
 
-    def _groups(journal: Journal, position: Position) -> Iterator[tuple[list[Found], Line]]:
+    def _take(journal: Journal, position: Position) -> tuple[list[Found], Where | None, bool]:
+        taken: list[Found] = []
+        last: Where | None = None
         for segment in journal.segments():
             if segment >= position.segment:
                 start = position.offset if segment == position.segment else 0
-                for line in journal.scan(segment, start):
-                    entry = lines.read_entry(line.text)
-                    yield ([(entry, line.place)] if entry else []), line
+                for last, text in journal.scan(segment, start):
+                    entry = lines.read_entry(text)
+                    if entry:
+                        taken.append((entry, last))
+        return taken, last, False
 
-    _replace(fold, "_groups", lambda real: _groups)
+    _replace(fold, "_take", lambda real: _take)
 
 
 def _no_fsync(module: ModuleType) -> None:
