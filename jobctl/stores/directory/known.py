@@ -55,11 +55,13 @@ class Known:
         for job_id in seen:
             known[job_id] = self.seen[job_id]
         wanted = known.keys() - seen
-        if len(wanted) < _SEVERAL:
+        asked = _several(wanted)
+        # SQLite ends a text of JSON there: no id of a job has it, but a foreign line's may.
+        if len(wanted) < _SEVERAL or "\\u0000" in asked:
             for job_id in wanted:
                 known[job_id] = self.known(job_id)
         else:
-            for job_id, *old in self._ask(_BY_ID, wanted):
+            for job_id, *old in self.execute(_BY_ID, (asked,)):
                 known[job_id] = Old(*old)
         return known
 
@@ -69,7 +71,7 @@ class Known:
         top = self.top()
         wanted = {seq for seq in seqs if seq <= top}
         if wanted:
-            for job_id, *old in self._ask(_BY_SEQ, wanted):
+            for job_id, *old in self.execute(_BY_SEQ, (_several(wanted),)):
                 if job_id in known:
                     known[job_id] = Old(*old)
         return known
@@ -84,6 +86,10 @@ class Known:
         row = self.execute("SELECT id FROM jobs WHERE seq=?", (seq,)).fetchone()
         return row[0] if row else None
 
-    def _ask(self, question: str, wanted: Iterable[Any]) -> sqlite3.Cursor:
-        # In the order of what it is looked for in, whose pages are read once then.
-        return self.execute(question, (msgspec.json.encode(sorted(wanted)).decode(),))
+
+def _several(wanted: Iterable[Any]) -> str:
+    """Return ids or seqs as `json_each` takes them.
+
+    They are in the order of where they are looked for: its pages are read once then.
+    """
+    return msgspec.json.encode(sorted(wanted)).decode()
