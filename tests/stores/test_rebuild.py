@@ -351,6 +351,14 @@ def test_what_is_known_is_asked_for_all_at_once(index: Index) -> None:
     assert len([text for text in said if text.startswith("UPDATE jobs")]) == 100
 
 
+def test_a_seq_has_one_owner_the_greatest_one_too(index: Index) -> None:
+    told(index, *_numbered(3))
+    for seq in (3, 2):
+        late = make_job("late", seq=seq), Place(1, 900, 100)
+        new = make_job("new", seq=seq + 9), Place(1, 1000, 100)
+        assert index.fold([late, new]).refused == [late[1]]
+
+
 def test_ids_that_sqlite_would_cut_off_are_known(index: Index) -> None:
     """No job has such an id, but a foreign line that is whole may."""
     jobs = [make_job(f"a\0{n}" if n % 2 else f"a{n}", seq=n) for n in range(1, 9)]
