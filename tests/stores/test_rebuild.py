@@ -355,7 +355,7 @@ def test_a_seq_has_one_owner_the_greatest_one_too(index: Index) -> None:
     told(index, *_numbered(3))
     for seq in (3, 2):
         late = make_job("late", seq=seq), Place(1, 900, 100)
-        new = make_job("new", seq=seq + 9), Place(1, 1000, 100)
+        new = make_job(f"new{seq}", seq=seq + 9), Place(1, 1000, 100)
         assert index.fold([late, new]).refused == [late[1]]
 
 
