@@ -168,16 +168,8 @@ def _transact(store: Store, reply: Reply, plan: Plan | None, now: datetime) -> N
         followed = dependencies.follow(tx, reply.settled, now)
         reply.cancelled, reply.freed = followed.cancelled, followed.freed
         if plan is not None:
-            full = False
-
-            def gate(name: str, key: str | None, shell: bool) -> Any:
-                nonlocal full
-                verdict = plan.admit(name, key, shell)
-                full = full or verdict.value == "full"
-                return verdict
-
-            reply.claimed = tx.claim(BATCH, now, gate)
-            reply.exhausted = not full and len(reply.claimed) < BATCH
+            reply.claimed = tx.claim(BATCH, now, plan.admit)
+            reply.exhausted = not plan.full and len(reply.claimed) < BATCH
         reply.cancelling = tx.cancelling()
 
 

@@ -64,8 +64,11 @@ class Plan:
         self._names = names
         self._limits = Limits({}) if limits is None else limits
         self._now = now
+        self._costs: dict[str, float | None] = {}
         #: Whether a limit kept a job back that was due.
         self.held_back = False
+        #: Whether a job was due that did not fit.
+        self.full = False
 
     @property
     def room(self) -> bool:
@@ -92,7 +95,8 @@ class Plan:
         if not self._limits.key_open(key):
             self.held_back = True
             return Verdict.CLOSED
-        if not self._take_place(self._durations.cost(name)):
+        if not self._take_place(self._cost(name)):
+            self.full = True
             return Verdict.FULL
         self._limits.begin(name, key, self._now)
         return Verdict.TAKE
@@ -105,8 +109,13 @@ class Plan:
             return True
         if cost is None or not self._rooms:
             return False
-        best = max(range(len(self._rooms)), key=self._rooms.__getitem__)
-        if self._rooms[best] < cost:
+        largest = max(self._rooms)
+        if largest < cost:
             return False
-        self._rooms[best] -= cost
+        self._rooms[self._rooms.index(largest)] = largest - cost
         return True
+
+    def _cost(self, name: str) -> float | None:
+        if name not in self._costs:
+            self._costs[name] = self._durations.cost(name)
+        return self._costs[name]

@@ -23,6 +23,7 @@ FAIRNESS = 10
 #: So many of a name's longest waiting are looked at; if all are closed the name must wait.
 ELDERS = 64
 _BEFORE_ALL = (-1, -1)
+_AFTER_ALL: Order = (1 << 63, 0, 0)
 
 
 class Name:
@@ -80,6 +81,10 @@ class Name:
             self._after = _BEFORE_ALL
             self._more = True
             self._asked = False
+
+
+#: A job to be taken: its name, its lane, its seq, and until which order its lane goes on.
+Next = tuple[Name, Lane, int, Order | None]
 
 
 def _heading(name: str, shell: bool) -> str:
@@ -194,29 +199,41 @@ class Lanes:
             self._names.offer(heading, source)
         self._resumed.clear()
         try:
-            while len(taken) < limit:
+            while len(taken) < limit and not self.full:
                 found = self._next(source)
                 if found is None:
                     break
-                name, lane, seq = found
-                key = lane.key.removeprefix(SHELL) or None
-                verdict = gate(name.name, key, name.shell)
+                name, lane, seq, until = found
+                verdict = self._take_run(taken, limit, gate, source, found)
                 if verdict is Verdict.FULL:
                     self.full = True
-                    break
-                if verdict is Verdict.TAKE:
-                    lane.discard(seq)
-                    name.gone.add(seq)
-                    self._touched.add(name)
-                    self._count += 1
-                    taken.append(seq)
-                else:
+                elif verdict is not Verdict.TAKE:
                     lane.closed = True
                     name.closed = verdict is Verdict.NAME_CLOSED
                     closed.append((name, lane))
         finally:
             self._open(closed, source)
         return taken
+
+    def _take_run(
+        self, taken: list[int], limit: int, gate: Gate, source: Source, next_one: Next
+    ) -> Verdict:
+        """Take jobs of one lane for as long as they are next; return the gate's last word."""
+        name, lane, seq, until = next_one
+        key = lane.key.removeprefix(SHELL) or None
+        self._touched.add(name)
+        while (verdict := gate(name.name, key, name.shell)) is Verdict.TAKE:
+            lane.discard(seq)
+            name.gone.add(seq)
+            self._count += 1
+            taken.append(seq)
+            if until is None or len(taken) == limit or self._count % FAIRNESS == FAIRNESS - 1:
+                break
+            order = lane.head(source)
+            if order is None or order >= until:
+                break
+            seq = order[2]
+        return verdict
 
     def _name(self, name: str, key: str) -> Name:
         """Return the name that a lane belongs to, which may be a new one."""
@@ -236,7 +253,7 @@ class Lanes:
         for name in {name for name, _ in closed}:
             self._names.offer(_heading(name.name, name.shell), source)
 
-    def _next(self, source: Source) -> tuple[Name, Lane, int] | None:
+    def _next(self, source: Source) -> Next | None:
         if self._count % FAIRNESS == FAIRNESS - 1:
             found = self._eldest(source)
             if found is not None:
@@ -244,12 +261,13 @@ class Lanes:
         name = self._names.first(source)
         if name is None or name.next is None or name.offered is None:
             return None
-        return name, name.next, name.offered[2]
+        rivals = [r for r in (self._names.rival(), name.lanes.rival()) if r is not None]
+        return name, name.next, name.offered[2], min(rivals, default=_AFTER_ALL)
 
-    def _eldest(self, source: Source) -> tuple[Name, Lane, int] | None:
+    def _eldest(self, source: Source) -> Next | None:
         best: tuple[Elder, Name] | None = None
         for name in self._names.all():
             elder = name.elder(source)
             if elder is not None and (best is None or elder < best[0]):
                 best = elder, name
-        return (best[1], best[1].lane(best[0][2]), best[0][1]) if best else None
+        return (best[1], best[1].lane(best[0][2]), best[0][1], None) if best else None

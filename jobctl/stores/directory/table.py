@@ -7,6 +7,8 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
+import msgspec
+
 from jobctl.core.job import Status
 from jobctl.core.note import TOPICS
 from jobctl.stores.directory.queries import Queries
@@ -25,9 +27,10 @@ _UPDATE = (
 _RENEW = "UPDATE jobs SET created=?, labels=? WHERE seq=?"
 _MOVE = "UPDATE jobs SET segment=?, offset=?, length=? WHERE seq=?"
 _OLD = "SELECT seq, rev, status, segment, length, name, key, rank, labels FROM jobs WHERE id=?"
+# CROSS JOIN keeps the order of the list (sqlite.org/optoverview.html#crossjoin).
 _READY = (
-    "SELECT id, offset, seq, rev, status, segment, length, name, key, rank, labels FROM jobs "
-    "WHERE seq=? AND ready=1"
+    "SELECT jobs.id, offset, seq, rev, status, segment, length, name, jobs.key, rank, labels "
+    "FROM json_each(?) AS one CROSS JOIN jobs ON seq=one.value WHERE ready=1"
 )
 _COUNT = "INSERT INTO counters VALUES (?,?,?) ON CONFLICT DO UPDATE SET n = n + excluded.n"
 _LIVE = (
@@ -61,14 +64,13 @@ class JobTable(Queries, Tags, Waits):
         old = self.seen[job_id] = Old(*row) if row else None
         return old
 
-    def ready_by_seq(self, seq: int) -> Row | None:
-        """Return a ready job by its place among all adds; `fold` need not ask again."""
-        row = self.execute(_READY, (seq,)).fetchone()
-        if row is None:
-            return None
-        job_id, offset, *old = row
-        self.seen[job_id] = known = Old(*old)
-        return Row(job_id, seq, Place(known.segment, offset, known.length))
+    def ready_by_seqs(self, seqs: Sequence[int]) -> list[Row]:
+        """Return those of these that are ready, in this order; `fold` need not ask again."""
+        found = []
+        for job_id, offset, *old in self.execute(_READY, (msgspec.json.encode(seqs).decode(),)):
+            self.seen[job_id] = known = Old(*old)
+            found.append(Row(job_id, known.seq, Place(known.segment, offset, known.length)))
+        return found
 
     def fold(self, found: Sequence[tuple[Any, Place]]) -> Folded:
         """Take in new lines, in their order.

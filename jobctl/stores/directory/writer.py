@@ -72,7 +72,7 @@ class IndexWriter:
         """Fold in the lag."""
         if self.lag:
             assert self.index is not None
-            self._follow(self.index.fold(self.lag.lines))
+            self.index.fold(self.lag.lines)  # the lanes have followed: see put_off
             self._reach(self.lag.last)
             self.lag.clear()
 
@@ -82,11 +82,13 @@ class IndexWriter:
         They are of jobs that were claimed, or had been, and have ended: the lanes know. Only
         who claims has them often enough for it.
         """
-        if self._lanes is None or not self._lanes.active or self.lag.full:
+        if self._lanes is None or not self._lanes.active:
             return False
         self.lag.add(jobs, written)
         self._unsynced = False
         try:
+            if self.lag.full:
+                self.catch_up()
             self.finish(0)
         except sqlite3.Error as err:
             self.distrust(err, locked=True)
@@ -122,13 +124,13 @@ class IndexWriter:
         """
         assert self.index is not None
         try:
+            self.catch_up()
             places = [line.place for line in written[: len(entries)]]
-            folded = self.index.fold([*self.lag.lines, *zip(entries, places, strict=True)])
+            folded = self.index.fold(list(zip(entries, places, strict=True)))
             for line in written:
                 if line.place in folded.refused:
                     self._store.journal.quarantine(line, REFUSED)
             self._follow(folded)
-            self.lag.clear()
             self._reach(written[-1])
             self._unsynced = False
             self.finish(0)
