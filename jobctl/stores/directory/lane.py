@@ -153,7 +153,7 @@ class Heads(Generic[T]):
         return None
 
     def rival(self) -> Order | None:
-        """Return before whom the next job of `first` stays first: nobody else's comes sooner."""
+        """Return the order before which nobody else's next job comes, None if nobody has one."""
         # Who is next but one in a heap is one of these. An entry may be out of date, and is too
         # early then: whoever asks looks again too soon.
         return min((order for order, _ in self._heap[1:3]), default=None)

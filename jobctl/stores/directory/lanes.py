@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, NamedTuple
 
 from jobctl.core.job import Status
 from jobctl.core.note import EVERYTHING, PAUSE, TOPICS
@@ -83,8 +83,13 @@ class Name:
             self._asked = False
 
 
-#: A job to be taken: its name, its lane, its seq, and until which order its lane goes on.
-Next = tuple[Name, Lane, int, Order | None]
+class Next(NamedTuple):
+    """The job that is next, and before which order others of its lane follow it."""
+
+    name: Name
+    lane: Lane
+    seq: int
+    until: Order | None  # None if it alone is taken
 
 
 def _heading(name: str, shell: bool) -> str:
@@ -203,14 +208,13 @@ class Lanes:
                 found = self._next(source)
                 if found is None:
                     break
-                name, lane, seq, until = found
                 verdict = self._take_run(taken, limit, gate, source, found)
                 if verdict is Verdict.FULL:
                     self.full = True
                 elif verdict is not Verdict.TAKE:
-                    lane.closed = True
-                    name.closed = verdict is Verdict.NAME_CLOSED
-                    closed.append((name, lane))
+                    found.lane.closed = True
+                    found.name.closed = verdict is Verdict.NAME_CLOSED
+                    closed.append((found.name, found.lane))
         finally:
             self._open(closed, source)
         return taken
@@ -262,7 +266,7 @@ class Lanes:
         if name is None or name.next is None or name.offered is None:
             return None
         rivals = [r for r in (self._names.rival(), name.lanes.rival()) if r is not None]
-        return name, name.next, name.offered[2], min(rivals, default=_AFTER_ALL)
+        return Next(name, name.next, name.offered[2], min(rivals, default=_AFTER_ALL))
 
     def _eldest(self, source: Source) -> Next | None:
         best: tuple[Elder, Name] | None = None
@@ -270,4 +274,4 @@ class Lanes:
             elder = name.elder(source)
             if elder is not None and (best is None or elder < best[0]):
                 best = elder, name
-        return (best[1], best[1].lane(best[0][2]), best[0][1], None) if best else None
+        return Next(best[1], best[1].lane(best[0][2]), best[0][1], None) if best else None
