@@ -153,7 +153,7 @@ class Heads(Generic[T]):
         return None
 
     def rival(self) -> Order | None:
-        """Return the order before which nobody else's next job comes, None if nobody has one."""
+        """Return the order before which nobody else's next job comes; None if there is none."""
         # Who is next but one in a heap is one of these. An entry may be out of date, and is too
         # early then: whoever asks looks again too soon.
         return min((order for order, _ in self._heap[1:3]), default=None)
