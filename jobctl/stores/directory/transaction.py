@@ -22,7 +22,7 @@ from jobctl.errors import StaleJob, StoreFull
 from jobctl.stores.directory import room
 from jobctl.stores.directory.draft import Draft
 from jobctl.stores.directory.reader import damaged
-from jobctl.stores.directory.rows import micros
+from jobctl.stores.directory.rows import micros, moment
 from jobctl.stores.directory.segments import Line, Place
 from jobctl.stores.directory.writer import IndexWriter
 
@@ -126,10 +126,17 @@ class DirectoryTransaction:
                 if lanes.full:
                     break
                 if not more:
-                    self._plain = False  # it goes on slowly: somebody will look at the index
                     break
                 more = self.writer.promote(limit, micros(now))
         return claimed
+
+    def next_run_at(self) -> datetime | None:
+        """Return when the next delayed job is due, None if none waits."""
+        due = self.index(behind=True).next_due()
+        known = [] if due is None else [moment(due)]
+        jobs = (job for job in self._draft.jobs.values() if job and not job.after)
+        own = [job.run_at for job in jobs if job.status is Status.PENDING and job.run_at]
+        return min((*known, *own), default=None)
 
     def delete(self, job: AnyJob) -> None:
         """Remove a job that was read; StaleJob if it was changed meanwhile."""
