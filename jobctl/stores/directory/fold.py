@@ -2,25 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable
 
-from jobctl.core.note import TOPICS
 from jobctl.stores.directory import lines
+from jobctl.stores.directory.bare import OddIndexError
 from jobctl.stores.directory.index import Index
 from jobctl.stores.directory.journal import REFUSED, Journal
 from jobctl.stores.directory.rows import Position
-from jobctl.stores.directory.segments import Line, Place
+from jobctl.stores.directory.schema import BY_ID
+from jobctl.stores.directory.segments import Line, Place, Where
 from jobctl.stores.directory.table import Folded
 
 #: Lines that are folded in one step; a transaction is never split.
 STEP = 10_000
 
+#: Of so many bytes of a journal an index is made bare first.
+LARGE = 4 << 20
+
 #: Why a line does not count although it may be whole.
+DAMAGED = "not a line of ours, or damaged"
 TORN = "a transaction that is not whole"
-_KINDS = ("job", "tombstone", *TOPICS)
 _NOTHING = Folded([], [], [])
 
-Found = tuple[lines.Entry, Place]
+Found = tuple[lines.Entry, Where]
 
 
 def is_current(journal: Journal, position: Position | None) -> bool:
@@ -32,7 +36,8 @@ def is_current(journal: Journal, position: Position | None) -> bool:
         return False
     segments = journal.segments()
     return (
-        bool(segments)
+        not position.bare
+        and bool(segments)
         and segments[-1] == position.segment
         and (journal.end(position.segment) == position.offset)
     )
@@ -55,41 +60,59 @@ def fold_step(journal: Journal, index: Index) -> tuple[bool, Folded]:
     durable before he commits it.
     """
     position = index.position() or Position()
-    taken: list[Found] = []
-    last: Line | None = None
-    more = False
-    for group, end in _groups(journal, position):
-        taken.extend(group)
-        last = end
-        if len(taken) >= STEP:
-            more = True
-            break
+    if not position.segment and _is_large(journal):
+        index.strip()
+        position = position._replace(bare=1)
+    if position.bare:
+        try:
+            return _bare_step(journal, index, position)
+        except OddIndexError:
+            index.begin_anew()
+            position = Position()
+    taken, last, more = _take(journal, position)
     if last is None:
         return False, _NOTHING
-    folded = index.fold([(entry, place) for entry, place in taken if entry.kind in _KINDS])
-    for place in folded.refused:
-        journal.quarantine(Line(place, journal.read_raw(place)), REFUSED)
-    place = last.place
-    index.set_position(
-        Position(
-            place.segment, place.offset + place.length, lines.checksum(last.text), place.length
-        )
-    )
+    folded = index.fold(taken)
+    _quarantine(journal, folded.refused, REFUSED)
+    index.set_position(_behind(journal, last))
     return more, folded
 
 
-def fold_all(journal: Journal, index: Index) -> None:
-    """Fold everything, for an index in memory."""
-    more = True
-    while more:
-        more, _ = fold_step(journal, index)
+def _is_large(journal: Journal) -> bool:
+    size = 0
+    for segment in journal.segments():
+        size += journal.end(segment) or 0
+        if size >= LARGE:
+            return True
+    return False
 
 
-def _groups(journal: Journal, position: Position) -> Iterator[tuple[list[Found], Line]]:
-    """Yield whole transactions after `position`, each with its last line.
+def _bare_step(journal: Journal, index: Index, position: Position) -> tuple[bool, Folded]:
+    """Fold up to STEP lines into a bare index; when all are folded, dress it bit by bit."""
+    taken, last, more = _take(journal, position)
+    if any(entry.kind == "tombstone" or entry.after for entry, _ in taken):
+        index.find_by_id()
+    folded = index.fold(taken, by_seq=BY_ID in index.missing())
+    if folded.refused:
+        raise OddIndexError("a line must not count")
+    if last is not None:
+        position = _behind(journal, last)._replace(bare=1)
+    if not more or index.has_many():
+        bare = index.dress()
+        position = position._replace(bare=int(bare))
+        more = more or bare
+    index.set_position(position)
+    return more, folded
 
-    What is no whole transaction goes to quarantine, and comes as an empty one.
+
+def _take(journal: Journal, position: Position) -> tuple[list[Found], Where | None, bool]:
+    """Return the lines of the next whole transactions, up to STEP and the end of one.
+
+    With them comes the place of the last line that was looked at, and whether there may be
+    more. What is no whole transaction goes to quarantine.
     """
+    taken: list[Found] = []
+    last: Where | None = None
     segments = journal.segments()
     for segment in segments:
         if segment < position.segment:
@@ -97,28 +120,49 @@ def _groups(journal: Journal, position: Position) -> Iterator[tuple[list[Found],
         offset = position.offset if segment == position.segment else 0
         if offset == 0 and journal.is_foreign(segment):
             continue
-        group: list[Found] = []
-        texts: list[Line] = []
-        for line in journal.scan(segment, offset):
-            entry = lines.read_entry(line.text)
-            if texts and (entry is None or entry.tx != (len(group) + 1, group[0][0].tx[1])):
-                yield _quarantine(journal, texts, TORN)
-                group, texts = [], []
-            if entry is None:
-                yield _quarantine(journal, [line], "not a line of ours, or damaged")
-            elif entry.tx[0] != len(group) + 1:
-                yield _quarantine(journal, [line], TORN)
-            else:
-                group.append((entry, line.place))
-                texts.append(line)
-                if entry.tx[0] == entry.tx[1]:
-                    yield group, line
-                    group, texts = [], []
-        if texts and segment != segments[-1]:
-            yield _quarantine(journal, texts, TORN)
+        group: list[Found] = []  # the first lines of a transaction of `total`
+        total = 0
+        for places, texts in journal.scan_many(segment, offset):
+            entries = lines.read_entries(texts)
+            for entry, place in zip(entries, places, strict=True):
+                if group and (entry is None or entry.tx != (len(group) + 1, total)):
+                    last = _quarantine(journal, [place for _, place in group], TORN)
+                    group = []
+                if entry is None:
+                    last = _quarantine(journal, [place], DAMAGED)
+                    continue
+                k, total = entry.tx
+                if k != len(group) + 1:
+                    last = _quarantine(journal, [place], TORN)
+                    continue
+                group.append((entry, place))
+                if k == total:
+                    taken += group
+                    group = []
+                    last = place
+                    if len(taken) >= STEP:
+                        return taken, last, True
+        if group and segment != segments[-1]:
+            last = _quarantine(journal, [place for _, place in group], TORN)
+    return taken, last, False
 
 
-def _quarantine(journal: Journal, found: list[Line], reason: str) -> tuple[list[Found], Line]:
-    for line in found:
-        journal.quarantine(line, reason)
-    return [], found[-1]
+def _quarantine(journal: Journal, places: Iterable[Where], reason: str) -> Where | None:
+    last = None
+    for last in places:
+        place = Place(*last)
+        journal.quarantine(Line(place, journal.read_raw(place)), reason)
+    return last
+
+
+def _behind(journal: Journal, last: Where) -> Position:
+    place = Place(*last)
+    crc = lines.checksum(journal.read_raw(place))
+    return Position(place.segment, place.offset + place.length, crc, place.length)
+
+
+def fold_all(journal: Journal, index: Index) -> None:
+    """Fold everything, for an index in memory."""
+    more = True
+    while more:
+        more, _ = fold_step(journal, index)

@@ -14,9 +14,10 @@ import stat
 from pathlib import Path
 
 from jobctl.errors import StoreError
+from jobctl.stores.directory.bare import Bare
 from jobctl.stores.directory.layout import read_file, store_error
 from jobctl.stores.directory.rows import Position
-from jobctl.stores.directory.schema import STATEMENTS, VERSION
+from jobctl.stores.directory.schema import INDEXES, TABLES, VERSION
 from jobctl.stores.directory.table import JobTable
 
 #: Indexes that were in use as this process was forked: see forks.py.
@@ -92,7 +93,7 @@ def _present(path: Path) -> int:
         return info.st_ino
 
 
-class Index(JobTable):
+class Index(JobTable, Bare):
     """One connection to the index. A `path` of None keeps it in memory."""
 
     def __init__(self, path: Path | None, store_id: str) -> None:
@@ -120,6 +121,10 @@ class Index(JobTable):
             self.execute("PRAGMA journal_mode=WAL")
             self.execute("PRAGMA synchronous=NORMAL")
             self.execute("PRAGMA cache_size=-16000")
+            # The -wal of a rebuild does not stay as large as its largest SQLite index.
+            self.execute("PRAGMA journal_size_limit=16000000")
+            if path is None:  # the disk may be full: what is sorted stays in memory too
+                self.execute("PRAGMA temp_store=MEMORY")
         except sqlite3.Error:
             self._db.close()
             raise
@@ -160,6 +165,12 @@ class Index(JobTable):
         """Start to write."""
         self.execute("BEGIN IMMEDIATE")
 
+    def begin_anew(self) -> None:
+        """Go on to write, with nothing folded in, after an error."""
+        if self._path is not None and not self._db.in_transaction:
+            self.begin()  # SQLite ended it itself
+        self.reset()
+
     def commit(self) -> None:
         """Keep what was written."""
         self.execute("COMMIT")
@@ -179,13 +190,13 @@ class Index(JobTable):
             "SELECT name FROM sqlite_master WHERE type='table' AND name NOT LIKE 'sqlite_%'"
         ).fetchall():
             self.execute(f'DROP TABLE "{name}"')
-        for statement in STATEMENTS:
+        for statement in (*TABLES, *INDEXES.values()):
             self.execute(statement)
-        self.execute("INSERT INTO meta VALUES (?,?,0,0,'',0)", (VERSION, self._store_id))
+        self.execute("INSERT INTO meta VALUES (?,?,0,0,'',0,0)", (VERSION, self._store_id))
 
     def set_position(self, position: Position) -> None:
         """Write down how far the journal has been folded in."""
-        self.execute("UPDATE meta SET segment=?, offset=?, crc=?, length=?", position)
+        self.execute("UPDATE meta SET segment=?, offset=?, crc=?, length=?, bare=?", position)
 
     def promote(self, now: int, limit: int) -> list[tuple[str, str, int, int, int]]:
         """Make delayed jobs ready that are due; return their lanes and orders."""

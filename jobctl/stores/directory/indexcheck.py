@@ -92,6 +92,8 @@ def _compare(journal: Inspected, fresh: Index) -> Iterator[Finding]:
         yield _fault(f"SQLite finds it damaged: {'; '.join(faults)}"[:300])
         return
     position = Position(*row[2:])
+    if position.bare:
+        return  # whoever needs it goes on to make it
     if not agrees(journal, position):
         yield _ahead(journal, position)
         yield from _unreadable(journal, fresh, "disk.jobs")

@@ -13,7 +13,7 @@ from jobctl.errors import StoreError
 from jobctl.stores.directory import lines
 from jobctl.stores.directory.journal import Journal
 from jobctl.stores.directory.layout import FORMAT, Layout
-from jobctl.stores.directory.segments import Line, Place, last_good
+from jobctl.stores.directory.segments import Line, Place, Some, last_good
 
 #: Why a line counts, and is of no use.
 JOBLESS = "a whole line whose record cannot be read"
@@ -47,16 +47,18 @@ class Inspected(Journal):
         there = super().segments()
         return there if self.limit is None else [n for n in there if n <= self.limit[0]]
 
-    def scan(self, segment: int, offset: int) -> Iterator[Line]:
+    def scan_many(self, segment: int, offset: int) -> Iterator[Some]:
         """Yield lines up to the limit, and look at each."""
         stop = self.limit[1] if self.limit and self.limit[0] == segment else None
-        for line in super().scan(segment, offset):
-            if stop is not None and line.place.offset >= stop:
+        for places, texts in super().scan_many(segment, offset):
+            many = sum(stop is None or at < stop for _, at, _ in places)
+            self.lines += many
+            for place, text in zip(places[:many], texts, strict=False):
+                if lines.intact(text):
+                    self._look_at(Line(Place(*place), text))
+            yield places[:many], texts[:many]
+            if many < len(places):
                 return
-            self.lines += 1
-            if lines.intact(line.text):
-                self._look_at(line)
-            yield line
 
     def read_raw(self, place: Place) -> bytes:
         """Return the bytes at `place`, none of a segment that cannot be read."""

@@ -31,7 +31,7 @@ class Lag:
     def __len__(self) -> int:
         return len(self._latest)
 
-    def __contains__(self, job_id: str) -> bool:
+    def __contains__(self, job_id: object) -> bool:
         return job_id in self._latest
 
     def get(self, job_id: str) -> AnyJob | None:

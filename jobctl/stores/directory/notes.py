@@ -9,7 +9,7 @@ from typing import Any
 
 from jobctl.core.note import PAUSE
 from jobctl.stores.directory.rows import micros
-from jobctl.stores.directory.segments import Place
+from jobctl.stores.directory.segments import Place, Where
 
 _PUT = "INSERT OR REPLACE INTO notes VALUES (?,?,?,?,?,?)"
 _WHAT = "SELECT segment, offset, length FROM notes"
@@ -20,7 +20,7 @@ class Notes:
 
     execute: Callable[..., sqlite3.Cursor]
 
-    def fold_notes(self, found: Sequence[tuple[Any, Place]], live: Counter[int]) -> None:
+    def fold_notes(self, found: Sequence[tuple[Any, Where]], live: Counter[int]) -> None:
         """Take in lines of notes, in their order, and count the bytes that count in `live`."""
         latest = {(entry.kind, entry.key): (entry, place) for entry, place in found}
         for (topic, key), (entry, place) in latest.items():
@@ -30,7 +30,8 @@ class Notes:
             if entry.gone:
                 self.execute("DELETE FROM notes WHERE topic=? AND key=?", (topic, key))
             else:
-                live[place.segment] += place.length
+                segment, _, length = place
+                live[segment] += length
                 self.execute(_PUT, (topic, key, micros(entry.at), *place))
 
     def note_place(self, topic: str, key: str) -> Place | None:

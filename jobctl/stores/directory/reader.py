@@ -219,7 +219,7 @@ class Reader:
         if reached is None:
             known = is_current(self._journal, position)
         else:
-            known = position is not None and position[:2] >= reached
+            known = position is not None and not position.bare and position[:2] >= reached
         return self._index if known else None
 
     def _scanned(self) -> Index:

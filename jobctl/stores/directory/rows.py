@@ -25,12 +25,16 @@ _LATEST = (datetime.max.replace(tzinfo=UTC) - _EPOCH) // _MICROSECOND
 
 
 class Position(NamedTuple):
-    """How far the journal has been folded in, and the last line before that place."""
+    """How far the journal has been folded in, and the last line before that place.
+
+    `bare` is 1 of an index that nobody may ask anything yet: see bare.py.
+    """
 
     segment: int = 0
     offset: int = 0
     crc: str = ""
     length: int = 0
+    bare: int = 0
 
 
 class Old(NamedTuple):
@@ -85,23 +89,26 @@ def tags_of(text: str | None) -> list[str]:
 
 def columns(entry: Any) -> tuple[Any, ...]:
     """Return what the index knows of a job's line, from its name to its tags."""
-    status = entry.status
-    due = micros(entry.run_at)
-    ready = 0
+    status, run_at, created_at = entry.status, entry.run_at, entry.created_at
+    started, finished = entry.started_at, entry.finished_at
+    # It is asked for each line of a journal: a call costs as much as most of it.
+    created = 0 if created_at is None else (created_at - _EPOCH) // _MICROSECOND
+    due = 0 if run_at is None else micros(run_at)
+    ready = number = 0
     if status is Status.PENDING:
         ready = 2 if due else 1
-    elif status is Status.RUNNING and entry.cancelling:
-        ready = 3
-    created = micros(entry.created_at)
-    started, finished = entry.started_at, entry.finished_at
+    else:
+        number = NUMBER[status]
+        if status is Status.RUNNING and entry.cancelling:
+            ready = 3
     return (
         entry.name,
-        lane_key(entry),
-        NUMBER[status],
+        (entry.concurrency_key or "") if entry.shell is None else lane_key(entry),
+        number,
         ready,
         -entry.priority,
         due,
-        max(created, due),
+        created if created > due else due,
         finished and micros(finished),
         started and micros(started),
         entry.attempts,

@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import sqlite3
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
-
-import msgspec
 
 from jobctl.core.job import Status
 from jobctl.core.note import TOPICS
+from jobctl.stores.directory.known import Known
 from jobctl.stores.directory.queries import Queries
 from jobctl.stores.directory.rows import NUMBER, Old, Row, columns
-from jobctl.stores.directory.segments import Place
+from jobctl.stores.directory.segments import Place, Where
 from jobctl.stores.directory.tags import Tags
 from jobctl.stores.directory.waits import Moved, Waits
 
+Found = tuple[Any, Where]
+
+#: The kinds of lines that tell of jobs.
+_JOBS = ("job", "tombstone")
 _COMPLETED = NUMBER[Status.COMPLETED]
 _INSERT = "INSERT INTO jobs VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)"
 _UPDATE = (
@@ -26,12 +29,6 @@ _UPDATE = (
 #: Of a job that may have taken the place of another one.
 _RENEW = "UPDATE jobs SET created=?, labels=? WHERE seq=?"
 _MOVE = "UPDATE jobs SET segment=?, offset=?, length=? WHERE seq=?"
-_OLD = "SELECT seq, rev, status, segment, length, name, key, rank, labels FROM jobs WHERE id=?"
-# CROSS JOIN keeps the order of the list (sqlite.org/optoverview.html#crossjoin).
-_READY = (
-    "SELECT jobs.id, offset, seq, rev, status, segment, length, name, jobs.key, rank, labels "
-    "FROM json_each(?) AS one CROSS JOIN jobs ON seq=one.value WHERE ready=1"
-)
 _COUNT = "INSERT INTO counters VALUES (?,?,?) ON CONFLICT DO UPDATE SET n = n + excluded.n"
 _LIVE = (
     "INSERT INTO segments VALUES (?,?) ON CONFLICT DO UPDATE SET live = live + excluded.live"
@@ -51,141 +48,187 @@ class Folded(NamedTuple):
     moved: list[Moved]
 
 
-class JobTable(Queries, Tags, Waits):
+class Change(NamedTuple):
+    """What new lines come to: of each job what was known, and the last line that counts.
+
+    In place of that stands None if the job is deleted. `renewed` may have taken the place of
+    another one.
+    """
+
+    known: dict[str, Old | None]
+    latest: dict[str, Found | None]
+    renewed: Container[str]
+
+
+class JobTable(Known, Queries, Tags, Waits):
     """What is known of each job, for a connection that may write."""
 
     executemany: Callable[..., sqlite3.Cursor]
-    #: Jobs that were asked for since the last fold, as the next one would find them.
-    seen: dict[str, Old | None]
 
-    def known(self, job_id: str) -> Old | None:
-        """Return what is known of a job; `fold` need not ask again."""
-        row = self.execute(_OLD, (job_id,)).fetchone()
-        old = self.seen[job_id] = Old(*row) if row else None
-        return old
-
-    def ready_by_seqs(self, seqs: Sequence[int]) -> list[Row]:
-        """Return those of these that are ready, in this order; `fold` need not ask again."""
-        found = []
-        for job_id, offset, *old in self.execute(_READY, (msgspec.json.encode(seqs).decode(),)):
-            self.seen[job_id] = known = Old(*old)
-            found.append(Row(job_id, known.seq, Place(known.segment, offset, known.length)))
-        return found
-
-    def fold(self, found: Sequence[tuple[Any, Place]]) -> Folded:
+    def fold(
+        self, found: Sequence[Found], *, skipped: Container[str] = (), by_seq: bool = False
+    ) -> Folded:
         """Take in new lines, in their order.
 
         A line is a Job, or anything with its fields and a `kind`: "tombstone", or the topic
-        of a note.
+        of a note; others change nothing.
+
+        `skipped` are ids of jobs of which lines may have been left out before the first one
+        here, none that says that a job took the place of another one. With `by_seq` nothing
+        is looked for by its id: see bare.py.
         """
-        notes = [line for line in found if getattr(line[0], "kind", "job") in TOPICS]
+        notes: list[Found] = []
         live: Counter[int] = Counter()
-        if notes:
-            found = [line for line in found if getattr(line[0], "kind", "job") not in TOPICS]
+        kinds = [getattr(entry, "kind", "job") for entry, _ in found]
+        if kinds.count("job") < len(kinds):
+            both = list(zip(found, kinds, strict=True))
+            notes = [one for one, kind in both if kind in TOPICS]
+            found = [one for one, kind in both if kind in _JOBS]
+            kinds = [kind for kind in kinds if kind in _JOBS]
             self.fold_notes(notes, live)
-        known: dict[str, Old | None] = {}
-        latest: dict[str, tuple[Any, Place] | None] = {}
+        ids = [entry.id for entry, _ in found]
+        if by_seq:
+            known = self.known_by_seq(ids, [entry.seq for entry, _ in found])
+        else:
+            known = self.known_by_id(ids)
         news: list[Any] = []
         refused: list[Place] = []
-        seen: dict[str, tuple[int, int]] = {}  # seq and rev as of this fold
-        owners: dict[int, str] = {}  # of the seqs that are new in this fold
-        for entry, place in found:
-            key = entry.id
-            if key not in known:
-                old = self.seen[key] if key in self.seen else self.known(key)
-                known[key] = old
-                if old:
-                    seen[key] = (old.seq, old.rev)
-            before = seen.get(key)
-            if getattr(entry, "kind", "job") == "tombstone":
-                if before and before[0] == entry.seq:
-                    latest[key] = None
-                    del seen[key]
-                    news.append(entry)
-            elif before and (entry.seq != before[0] or entry.rev < before[1]):
-                refused.append(place)
-            elif before is None and self._owner(entry.seq, owners, key) != key:
-                refused.append(place)
-            else:
-                latest[key] = (entry, place)
-                seen[key] = (entry.seq, entry.rev)
-                if before is None or entry.rev > before[1]:
-                    news.append(entry)
-        for key in known:
-            self.seen.pop(key, None)
-        moved = self._write(known, latest, live)
+        if self._are_new(kinds, found, known):
+            news += [entry for entry, _ in found]
+            change = Change(known, dict(zip(ids, found, strict=True)), ())
+        else:
+            change = self._sift(zip(kinds, found, strict=True), known, skipped, news, refused)
+        if self.seen:
+            for job_id in known:
+                self.seen.pop(job_id, None)
+        moved = self._write(change, live)
         return Folded([*news, *(entry for entry, _ in notes)], refused, moved)
 
-    def _owner(self, seq: int, owners: dict[int, str], new: str) -> str:
-        owner = owners.get(seq)
-        if owner is None:
-            row = self.execute("SELECT id FROM jobs WHERE seq=?", (seq,)).fetchone()
-            owner = owners[seq] = row[0] if row else new
-        return owner
+    def _are_new(
+        self, kinds: list[str], found: Sequence[Found], known: dict[str, Old | None]
+    ) -> bool:
+        """Return whether each line is of another job that is not known, as most adds are."""
+        if kinds.count("job") != len(known) or len(known) != len(found) or any(known.values()):
+            return False
+        seqs = {entry.seq for entry, _ in found}
+        return len(seqs) == len(found) and min(seqs, default=0) > self.top()
 
-    def _write(
+    def _sift(
         self,
+        found: Iterable[tuple[str, Found]],
         known: dict[str, Old | None],
-        latest: dict[str, tuple[Any, Place] | None],
-        live: Counter[int],
-    ) -> list[Moved]:
+        skipped: Container[str],
+        news: list[Any],
+        refused: list[Place],
+    ) -> Change:
+        """Take the lines that count, in their order, and their kinds; add to the last two."""
+        states: dict[str, Any] = {job_id: old for job_id, old in known.items() if old}
+        latest: dict[str, Found | None] = {}
+        renewed: set[str] = set()
+        owners: dict[int, str] = {}  # of the seqs that are new in this fold
+        top: int | None = None
+        for kind, line in found:
+            entry, place = line
+            job_id, seq = entry.id, entry.seq
+            before = states.get(job_id)
+            if kind == "tombstone":
+                if before is not None and before.seq == seq:
+                    latest[job_id] = None
+                    del states[job_id]
+                    news.append(entry)
+                continue
+            if before is None:
+                if seq not in owners:
+                    top = self.top() if top is None else top
+                    owners[seq] = (seq <= top and self.owner(seq)) or job_id
+                if owners[seq] != job_id:
+                    refused.append(Place(*place))
+                    continue
+                news.append(entry)
+            elif seq != before.seq or entry.rev < before.rev:
+                refused.append(Place(*place))
+                continue
+            elif entry.rev > before.rev:
+                news.append(entry)
+                first = before is known[job_id]
+                gap = entry.rev != before.rev + 1 and not (first and job_id in skipped)
+                if gap or _may_be_new(entry):
+                    renewed.add(job_id)
+            latest[job_id] = line
+            states[job_id] = entry
+        return Change(known, latest, renewed)
+
+    def _write(self, change: Change, live: Counter[int]) -> list[Moved]:
+        known, latest, renewed = change
         counts: Counter[tuple[str, int]] = Counter()
         waits: dict[int, Sequence[str]] = {}
         over: list[int] = []  # no longer pending
         changed: list[str] = []  # who waits for it may wait no longer, or again
-        deletes, inserts, updates, renewed, moves = [], [], [], [], []
+        fresh: list[Found] = []
+        deletes, updates, renewals, moves = [], [], [], []
         tagged: list[tuple[Old | None, Any]] = []
         for job_id, new in latest.items():
             old = known[job_id]
-            if old:
-                counts[old.name, old.status] -= 1
-                live[old.segment] -= old.length
+            if old is None:
+                if new is None:
+                    continue
+                entry = new[0]
+                fresh.append(new)
+                changed.append(job_id)
+                if entry.after:
+                    if entry.status is Status.PENDING:
+                        waits[entry.seq] = entry.after
+                    else:
+                        over.append(entry.seq)
+                if entry.tags:
+                    tagged.append((None, entry))
+                continue
+            counts[old.name, old.status] -= 1
+            live[old.segment] -= old.length
             if new is None:
-                if old:
-                    deletes.append((old.seq,))
-                    over.append(old.seq)
-                    changed.append(job_id)
-                    if old.labels:
-                        tagged.append((old, None))
+                deletes.append((old.seq,))
+                over.append(old.seq)
+                changed.append(job_id)
+                if old.labels:
+                    tagged.append((old, None))
                 continue
             entry, place = new
             values = columns(entry)
             name, key, status, ready, rank, due, since, finished, started, tries, *more = values
-            counts[name, status] += 1
-            live[place.segment] += place.length
-            if old is None or (old.status == _COMPLETED) != (status == _COMPLETED):
+            if (old.status == _COMPLETED) != (status == _COMPLETED):
                 changed.append(job_id)
             if entry.status is not Status.PENDING:
                 if entry.after:
                     over.append(entry.seq)
-            elif old is None or old.rev != entry.rev:
+            elif old.rev != entry.rev:
                 if entry.after:
                     waits[entry.seq] = entry.after
-                elif old:
+                else:
                     over.append(entry.seq)  # who took its place may wait for nobody
-            if entry.tags or (old and old.labels):
+            if entry.tags or old.labels:
                 tagged.append((old, entry))
-            if old and (old.seq, old.name, old.key, old.rank) != (entry.seq, name, key, rank):
+            if (old.seq, old.name, old.key, old.rank) != (entry.seq, name, key, rank):
                 deletes.append((old.seq,))
-                old = None
-            if old is None:
-                inserts.append((entry.seq, job_id, entry.rev, *values, *place))
-            elif old.rev == entry.rev:
+                fresh.append(new)
+                continue
+            counts[name, status] += 1
+            live[place[0]] += place[2]
+            if old.rev == entry.rev:
                 moves.append((*place, old.seq))
-            else:
-                updates.append(
-                    (
-                        entry.rev, status, ready, due, since, finished, started, tries,
-                        *place, old.seq,
-                    )
-                )  # fmt: skip
-                if old.rev + 1 != entry.rev or _may_be_new(entry):
-                    renewed.append((*more, old.seq))
+                continue
+            updates.append(
+                (
+                    entry.rev, status, ready, due, since, finished, started, tries,
+                    *place, old.seq,
+                )
+            )  # fmt: skip
+            if job_id in renewed:
+                renewals.append((*more, old.seq))
         many = self.executemany
         many("DELETE FROM jobs WHERE seq=?", deletes)
-        many(_INSERT, inserts)
+        many(_INSERT, _rows(fresh, counts, live))
         many(_UPDATE, updates)
-        many(_RENEW, renewed)
+        many(_RENEW, renewals)
         many(_MOVE, moves)
         if tagged:
             self.follow_tags(tagged)
@@ -195,9 +238,20 @@ class JobTable(Queries, Tags, Waits):
 
     def drop(self, row: Row) -> None:
         """Forget a job whose record cannot be read any more."""
-        old = Old(*self.execute(_OLD, (row.id,)).fetchone())
+        old = self.known(row.id)
         self.seen.pop(row.id, None)
-        self._write({row.id: old}, {row.id: None}, Counter())
+        self._write(Change({row.id: old}, {row.id: None}, ()), Counter())
+
+
+def _rows(
+    fresh: Iterable[Found], counts: Counter[tuple[str, int]], live: Counter[int]
+) -> Iterator[tuple[Any, ...]]:
+    """Yield the rows of jobs, counting each in `counts` and its bytes in `live`."""
+    for entry, (segment, offset, length) in fresh:
+        values = columns(entry)
+        counts[values[0], values[2]] += 1
+        live[segment] += length
+        yield (entry.seq, entry.id, entry.rev, *values, segment, offset, length)
 
 
 def _may_be_new(entry: Any) -> bool:

@@ -63,7 +63,7 @@ class IndexWriter:
             return False
         position = self._open_index().position()
         self.open = True
-        if position is None or position[:2] != self._position:
+        if position is None or position.bare or position[:2] != self._position:
             self.forget()
             return False
         return True
@@ -72,7 +72,8 @@ class IndexWriter:
         """Fold in the lag."""
         if self.lag:
             assert self.index is not None
-            self.index.fold(self.lag.lines)  # the lanes have followed: see put_off
+            # The lanes have followed: see put_off.
+            self.index.fold(self.lag.lines, skipped=self.lag)
             self._reach(self.lag.last)
             self.lag.clear()
 
@@ -259,7 +260,7 @@ class IndexWriter:
             index.reset()
             position = index.position()
         assert position is not None
-        if self._lanes is not None and position[:2] != self._position:
+        if self._lanes is not None and (position.bare or position[:2] != self._position):
             self._lanes.reset()  # somebody else has folded: what he saw is not known here
         return index
 
