@@ -8,8 +8,9 @@ from typing import Any
 
 import msgspec
 
-from jobctl.stores.directory.rows import Old, Row
-from jobctl.stores.directory.segments import Place
+from jobctl.core.store import AnyJob
+from jobctl.stores.directory.rows import NUMBER, Old, Row, labels, lane_key
+from jobctl.stores.directory.segments import Place, Where
 
 #: So many ids and more are asked for together.
 _SEVERAL = 4
@@ -31,11 +32,22 @@ class Known:
     """What is known of each job."""
 
     execute: Callable[..., sqlite3.Cursor]
-    #: Jobs that were asked for since the last fold, as the next one would find them.
+    #: Jobs as the table has them: those that were asked for since the last fold, and those
+    #: that are `expected`.
     seen: dict[str, Old | None]
+
+    def expect(self, jobs: Iterable[tuple[AnyJob, Where]]) -> None:
+        """Be told of jobs that have just been folded in and will be asked for again."""
+        for job, place in jobs:
+            self.seen[job.id] = Old(
+                job.seq, job.rev, NUMBER[job.status], place[0], place[2],
+                job.name, lane_key(job), -job.priority, labels(job.tags),
+            )  # fmt: skip
 
     def known(self, job_id: str) -> Old | None:
         """Return what is known of a job; `fold` need not ask again."""
+        if job_id in self.seen:
+            return self.seen[job_id]
         row = self.execute(_OLD, (job_id,)).fetchone()
         old = self.seen[job_id] = Old(*row) if row else None
         return old

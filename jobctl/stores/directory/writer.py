@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
+from jobctl.core.job import Status
 from jobctl.errors import StoreError
 from jobctl.stores.directory import lines
 from jobctl.stores.directory.journal import REFUSED, SEGMENT_SIZE
@@ -72,8 +73,9 @@ class IndexWriter:
         """Fold in the lag."""
         if self.lag:
             assert self.index is not None
-            # The lanes have followed: see put_off.
-            self.index.fold(self.lag.lines, skipped=self.lag)
+            written = self.lag.lines
+            self.index.fold(written, skipped=self.lag)  # the lanes have followed: see put_off
+            self.index.expect(one for one in written if one[0].status is Status.RUNNING)
             self._reach(self.lag.last)
             self.lag.clear()
 
