@@ -107,6 +107,8 @@ def place(config: Config, *key: str) -> tuple[str, int | None]:
 
 def places(config: Config) -> dict[str, str]:
     """Return where each schedule is written: its file and line, by name."""
+    if not config.homes:
+        return {}
     from jobctl.config.source import Source
 
     sources = {path: Source(path) for path in set(config.homes.values())}
