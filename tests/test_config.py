@@ -622,14 +622,14 @@ def test_strangers_file_really(write: Write) -> None:
     assert fault.message.startswith("belongs to another user (65534)")
 
 
-def test_kinds_are_only_imported_for_a_file(home: Path) -> None:
-    """An add without a configuration must not pay for reading one."""
+def loaded_by(home: Path, **options: Any) -> set[str]:
+    """Return the modules of a process that has read the configuration."""
     import subprocess
     import sys
 
     code = (
         "import sys; from pathlib import Path; from jobctl import config;"
-        f"config.load(environ={{'HOME': {str(home)!r}}}, cwd=Path({str(home)!r}));"
+        f"config.load(environ={{'HOME': {str(home)!r}}}, cwd=Path({str(home)!r}), **{options});"
         "print(*sys.modules)"
     )
     run = subprocess.run(
@@ -637,8 +637,22 @@ def test_kinds_are_only_imported_for_a_file(home: Path) -> None:
     )
     loaded = set(run.stdout.split())
     assert "jobctl.config" in loaded
+    return loaded
+
+
+def test_kinds_are_only_imported_for_a_file(home: Path) -> None:
+    """An add without a configuration must not pay for reading one."""
+    loaded = loaded_by(home)
     slow = {"tomllib", "zoneinfo", "json", "logging", "asyncio", "dataclasses"}
     assert not loaded & (slow | {"jobctl.config.schema", "jobctl.config.source"})
+
+
+@pytest.mark.parametrize(
+    ("text", "zones"), [("", False), ("[schedules.a]\nevery = 5\njob = 'x'\n", True)]
+)
+def test_who_has_no_schedules_pays_for_no_zones(home: Path, text: str, zones: bool) -> None:
+    (home / "jobs.toml").write_text(f"[run]\nconcurrency = 2\n{text}")
+    assert ("zoneinfo" in loaded_by(home, deep=True)) is zones
 
 
 def test_drop_ins_schema_is_a_part_of_the_files() -> None:
