@@ -655,6 +655,17 @@ def test_who_has_no_schedules_pays_for_no_zones(home: Path, text: str, zones: bo
     assert ("zoneinfo" in loaded_by(home, deep=True)) is zones
 
 
+def test_the_places_of_schedules_are_found_without_parsing_the_files_again(
+    write: Write, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = write("[schedules.a]\nevery = 5\njob = 'x'\n")
+    drop_in = write("\n[schedules.b]\nevery = 5\njob = 'x'\n", "jobs.d/b.toml")
+    found = load(home, path)
+    monkeypatch.setattr(source, "_parse", lambda text: pytest.fail("parsed again"))
+    assert config.places(found) == {"a": f"{path}:1", "b": f"{drop_in}:2"}
+    assert config.place(found, "schedules", "b", "job") == (str(drop_in), 4)
+
+
 def test_drop_ins_schema_is_a_part_of_the_files() -> None:
     reports: list[Any] = []
     tables = {"schedules": {"a": {"job": "x", "every": 5}}}
