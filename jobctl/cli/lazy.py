@@ -42,8 +42,8 @@ class LazyGroup(QuickGroup):
     def resolve_command(
         self, ctx: Context, args: list[str]
     ) -> tuple[str | None, Command | None, list[str]]:
-        if args[0] not in self.names:  # typer looks for the nearest among those that are there
-            for name in self.names:
+        if args[0] not in self.names and not ctx.resilient_parsing:
+            for name in self.names:  # typer looks for the nearest among those that are there
                 self.get_command(ctx, name)
         return super().resolve_command(ctx, args)
 
