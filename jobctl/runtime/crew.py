@@ -99,6 +99,12 @@ class Crew:
         """How many more jobs may run beside all others, and have a worker."""
         return min(self.vacancies + self.idle(), self._concurrency - self.at_once)
 
+    @property
+    def supplied(self) -> bool:
+        """Whether there are all workers, and each has enough to do for a while."""
+        workers = self.workers.values()
+        return len(workers) == self._concurrency and all(w.supplied for w in workers)
+
     def idle(self) -> int:
         """Return how many workers wait for a job."""
         return sum(1 for w in self.workers.values() if not (w.given or w.leaving))
