@@ -20,6 +20,7 @@ STORE_PAUSE = 1.0
 GATHER = 0.01
 #: Seconds between two looks for cancelled jobs while nothing else is asked of the store.
 LOOK = 0.1
+_PENDING = Status.PENDING
 
 
 class Agenda:
@@ -116,7 +117,7 @@ class Agenda:
         elif reply.request.plan is not None or not self._full_until:
             self.refused, self._full_until = False, 0.0
         # What goes back may be due at once, or sooner than what was waited for.
-        if reply.freed or any(job.status is Status.PENDING for job in reply.settled):
+        if reply.freed or any(job.status is _PENDING for job in reply.settled):
             self.hungry = True
         if reply.more_to_maintain:
             self._housekeeping_at = 0.0

@@ -15,6 +15,7 @@ MOST = 256
 SHORT = 0.002
 # The weight of the newest duration in the mean: about the last ten count.
 _WEIGHT = 0.1
+_TAKE = Verdict.TAKE
 
 
 class Durations:
@@ -88,7 +89,7 @@ class Plan:
         """
         if not shell and name not in self._names:
             # With no handlers at all somebody has yet to configure them: the jobs wait.
-            return Verdict.TAKE if self._names else Verdict.NAME_CLOSED
+            return _TAKE if self._names else Verdict.NAME_CLOSED
         if not self._limits.name_open(name, self._now):
             self.held_back = True
             return Verdict.NAME_CLOSED
@@ -99,7 +100,7 @@ class Plan:
             self.full = True
             return Verdict.FULL
         self._limits.begin(name, key, self._now)
-        return Verdict.TAKE
+        return _TAKE
 
     def _take_place(self, cost: float | None) -> bool:
         if self._free > 0:

@@ -22,6 +22,7 @@ from jobctl.stores.directory.waits import Moved
 FAIRNESS = 10
 #: So many of a name's longest waiting are looked at; if all are closed the name must wait.
 ELDERS = 64
+_TAKE = Verdict.TAKE
 _BEFORE_ALL = (-1, -1)
 _AFTER_ALL: Order = (1 << 63, 0, 0)
 
@@ -211,7 +212,7 @@ class Lanes:
                 verdict = self._take_run(taken, limit, gate, source, found)
                 if verdict is Verdict.FULL:
                     self.full = True
-                elif verdict is not Verdict.TAKE:
+                elif verdict is not _TAKE:
                     found.lane.closed = True
                     found.name.closed = verdict is Verdict.NAME_CLOSED
                     closed.append((found.name, found.lane))
@@ -226,7 +227,7 @@ class Lanes:
         name, lane, seq, until = next_one
         key = lane.key.removeprefix(SHELL) or None
         self._touched.add(name)
-        while (verdict := gate(name.name, key, name.shell)) is Verdict.TAKE:
+        while (verdict := gate(name.name, key, name.shell)) is _TAKE:
             lane.discard(seq)
             name.gone.add(seq)
             self._count += 1

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from jobctl.stores.directory.store import DirectoryStore
     from jobctl.stores.directory.table import Folded
 
+_RUNNING = Status.RUNNING
 #: An add folds a step when so many bytes of the journal are not in the index.
 _UNFOLDED = 4 << 20
 #: Delayed jobs that become ready at a time.
@@ -75,7 +76,7 @@ class IndexWriter:
             assert self.index is not None
             written = self.lag.lines
             self.index.fold(written, skipped=self.lag)  # the lanes have followed: see put_off
-            self.index.expect(one for one in written if one[0].status is Status.RUNNING)
+            self.index.expect(one for one in written if one[0].status is _RUNNING)
             self._reach(self.lag.last)
             self.lag.clear()
 
