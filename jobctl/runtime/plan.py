@@ -13,6 +13,8 @@ IN_HAND = 0.005
 MOST = 256
 #: A name whose jobs take longer than this on average, in seconds, is not short.
 SHORT = 0.002
+#: What a job counts for at least, so that a worker holds no more than MOST.
+_LEAST = IN_HAND / MOST
 # The weight of the newest duration in the mean: about the last ten count.
 _WEIGHT = 0.1
 _TAKE = Verdict.TAKE
@@ -38,7 +40,7 @@ class Durations:
         mean = self._means.get(name)
         if mean is None or mean > SHORT or name in self.apart:
             return None
-        return max(mean, IN_HAND / MOST)
+        return mean if mean > _LEAST else _LEAST
 
 
 class Plan:
