@@ -64,6 +64,12 @@ def put(store: Store, *jobs: Job[Any]) -> None:
         tx.add(jobs)
 
 
+def next_run_at(store: Store) -> datetime | None:
+    """Return when the next delayed job is due."""
+    with store.transaction() as tx:
+        return tx.next_run_at()
+
+
 def claim(
     store: Store, limit: int = 1, now: datetime = NOON, gate: Gate = open_gate
 ) -> list[Job[Any]]:

@@ -622,14 +622,14 @@ def test_strangers_file_really(write: Write) -> None:
     assert fault.message.startswith("belongs to another user (65534)")
 
 
-def test_kinds_are_only_imported_for_a_file(home: Path) -> None:
-    """An add without a configuration must not pay for reading one."""
+def loaded_by(home: Path, **options: Any) -> set[str]:
+    """Return the modules of a process that has read the configuration."""
     import subprocess
     import sys
 
     code = (
         "import sys; from pathlib import Path; from jobctl import config;"
-        f"config.load(environ={{'HOME': {str(home)!r}}}, cwd=Path({str(home)!r}));"
+        f"config.load(environ={{'HOME': {str(home)!r}}}, cwd=Path({str(home)!r}), **{options});"
         "print(*sys.modules)"
     )
     run = subprocess.run(
@@ -637,8 +637,33 @@ def test_kinds_are_only_imported_for_a_file(home: Path) -> None:
     )
     loaded = set(run.stdout.split())
     assert "jobctl.config" in loaded
+    return loaded
+
+
+def test_kinds_are_only_imported_for_a_file(home: Path) -> None:
+    """An add without a configuration must not pay for reading one."""
+    loaded = loaded_by(home)
     slow = {"tomllib", "zoneinfo", "json", "logging", "asyncio", "dataclasses"}
     assert not loaded & (slow | {"jobctl.config.schema", "jobctl.config.source"})
+
+
+@pytest.mark.parametrize(
+    ("text", "zones"), [("", False), ("[schedules.a]\nevery = 5\njob = 'x'\n", True)]
+)
+def test_who_has_no_schedules_pays_for_no_zones(home: Path, text: str, zones: bool) -> None:
+    (home / "jobs.toml").write_text(f"[run]\nconcurrency = 2\n{text}")
+    assert ("zoneinfo" in loaded_by(home, deep=True)) is zones
+
+
+def test_the_places_of_schedules_are_found_without_parsing_the_files_again(
+    write: Write, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = write("[schedules.a]\nevery = 5\njob = 'x'\n")
+    drop_in = write("\n[schedules.b]\nevery = 5\njob = 'x'\n", "jobs.d/b.toml")
+    found = load(home, path)
+    monkeypatch.setattr(source, "_parse", lambda text: pytest.fail("parsed again"))
+    assert config.places(found) == {"a": f"{path}:1", "b": f"{drop_in}:2"}
+    assert config.place(found, "schedules", "b", "job") == (str(drop_in), 4)
 
 
 def test_drop_ins_schema_is_a_part_of_the_files() -> None:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import gc
 import os
 from typing import Any
 
+from jobctl.cli import garbage
 from jobctl.errors import JobctlError
 
 INTERRUPTED = 130
@@ -19,14 +19,13 @@ def main(args: list[str] | None = None) -> int:
     """Run the command line and return its exit code; `args` are sys.argv's by default."""
     # Imports make objects by the ten thousand and no garbage. Looking for it in them, and
     # once more at the end, would be a sixth of the time that an add takes.
-    gc.disable()
+    garbage.leave()
     try:
         return _guarded(args)
     except KeyboardInterrupt:
         return INTERRUPTED
     finally:
-        gc.freeze()
-        gc.enable()
+        garbage.collect()
 
 
 def _guarded(args: list[str] | None) -> int:

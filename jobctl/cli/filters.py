@@ -14,12 +14,8 @@ from jobctl.core.text import nearest
 if TYPE_CHECKING:
     from jobctl.core.filters import Filter
 
-_FIELDS = "|".join(FILTER_FIELDS)
-_PARTS = "|".join(WITH_PARTS)
-# A field and an operator, or any word and an operator that no id has: a mistyped field.
-_FILTER = re.compile(
-    rf"\s*(?:(?:{_FIELDS}|(?:{_PARTS})\.[^:]*):|[A-Za-z_]+(?:\.[^:=!<>~]*)?(?:[=<>~]|!=))"
-)
+#: One of them is in every filter.
+_OPERATORS = frozenset(":=<>~")
 
 Filters = Annotated[
     list[str] | None,
@@ -54,7 +50,12 @@ def hint(argument: str) -> str:
 
 def is_filter(argument: str) -> bool:
     """Return whether an argument is a filter, or meant as one, and no id."""
-    return _FILTER.match(argument) is not None
+    if _OPERATORS.isdisjoint(argument):
+        return False
+    fields, parts = "|".join(FILTER_FIELDS), "|".join(WITH_PARTS)
+    # A field and an operator, or any word and an operator that no id has: a mistyped field.
+    word = r"[A-Za-z_]+(?:\.[^:=!<>~]*)?(?:[=<>~]|!=)"
+    return re.match(rf"\s*(?:(?:{fields}|(?:{parts})\.[^:]*):|{word})", argument) is not None
 
 
 def parse(arguments: Sequence[str]) -> Filter:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from jobctl.cli import render
+from jobctl.cli import garbage, render
 from jobctl.cli.logprint import Printer, Text
 from jobctl.cli.waiting import NOT_COMPLETED, TIMED_OUT
 from jobctl.cli.words import error_line, took
@@ -26,6 +26,7 @@ def follow(
     `growth` says how far it was printed already, `timeout` is in seconds. Raises NotFound if
     the job gets deleted.
     """
+    garbage.collect()
     now: AnyJob = None
     try:
         for news in here.queue.follow(job.id, growth, timeout):

@@ -1,19 +1,21 @@
-"""The commands, the options before them, and how a command is found and loaded."""
+"""The commands, and the options before them."""
 
 from __future__ import annotations
 
-import gc
+from importlib import import_module
+from inspect import getdoc
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 import typer.main
 
 from jobctl.cli import render
+from jobctl.cli.lazy import LazyGroup, command_of
 from jobctl.cli.options import ConfigFlag, StoreFlag, session
-from jobctl.cli.quick import QuickCommand, QuickGroup, example
+from jobctl.cli.quick import QuickCommand, QuickGroup, evaluated
 
 if TYPE_CHECKING:
-    from typer._click import Command, Context
+    from typer._click import Command, Context, HelpFormatter
 
 #: The commands in the order of the help. Each is a module of jobctl.cli.commands.
 COMMANDS = (
@@ -21,23 +23,30 @@ COMMANDS = (
     "cleanup", "stats", "pause", "resume", "run", "schedule", "dashboard", "health", "doctor",
     "backup", "restore", "export", "init", "config", "systemd",
 )  # fmt: skip
-
-#: The commands that go on for long enough to leave garbage (see jobctl.cli.app.main).
-LONG = ("run", "wait", "follow", "logs", "stats", "dashboard", "doctor", "export")
+_HOME = "jobctl.cli.commands"
 
 
-class LazyGroup(QuickGroup):
-    """A group that imports the module of a command when the command is asked for."""
+class Commands(LazyGroup):
+    """All commands."""
 
-    def list_commands(self, ctx: Context) -> list[str]:
-        return list(COMMANDS)
+    names = COMMANDS
 
-    def get_command(self, ctx: Context, cmd_name: str) -> Command | None:
-        if cmd_name not in COMMANDS:
-            return None
-        if cmd_name not in self.commands:
-            self.commands[cmd_name] = self._load(cmd_name)
-        return self.commands[cmd_name]
+    def load(self, name: str) -> Command:
+        module = import_module(f"{_HOME}.{name}")
+        if hasattr(module, "command"):
+            return command_of(name, module.command, module.EXAMPLE)
+        command = typer.main.get_command(module.app)
+        command.name = name
+        return command
+
+    def format_commands(self, ctx: Context, formatter: HelpFormatter) -> None:
+        # The help of all has no need of their parameters, and these take long to make.
+        shown: dict[str, Command] = {}
+        for name in COMMANDS:
+            module = import_module(f"{_HOME}.{name}")
+            about = getdoc(getattr(module, "command", None) or getattr(module, name))
+            shown[name] = QuickCommand(name, help=about)
+        QuickGroup(commands=shown).format_commands(ctx, formatter)
 
     def resolve_command(
         self, ctx: Context, args: list[str]
@@ -50,29 +59,9 @@ class LazyGroup(QuickGroup):
             ctx.fail(f"there is no command {args[0]!r}: {hint}")
         return super().resolve_command(ctx, args)
 
-    def _load(self, name: str) -> Command:
-        from importlib import import_module
-
-        module = import_module(f"jobctl.cli.commands.{name}")
-        if name in LONG:
-            gc.enable()
-        if hasattr(module, "command"):
-            alone = typer.Typer(rich_markup_mode=None, add_completion=False)
-            alone.command(name, cls=QuickCommand, epilog=example(module.EXAMPLE))(
-                module.command
-            )
-            command = typer.main.get_command(alone)
-        else:
-            command = typer.main.get_command(module.app)
-            command.name = name
-        shared = [param for param in self.params if param.name in ("store", "config")]
-        for one in (command, *getattr(command, "commands", {}).values()):
-            one.params.extend(shared)
-        return command
-
 
 app = typer.Typer(
-    cls=LazyGroup,
+    cls=Commands,
     rich_markup_mode=None,
     invoke_without_command=True,
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -88,6 +77,7 @@ def _print_version(value: bool) -> None:
 
 
 @app.callback()
+@evaluated
 def _options(
     ctx: typer.Context,
     store: StoreFlag = None,

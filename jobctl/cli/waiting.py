@@ -47,9 +47,10 @@ def wait(here: Session, job_ids: Sequence[str], timeout: float | None) -> Waited
     """Wait until jobs have ended, and show on a terminal how far they have come."""
     import sys
 
-    from jobctl.cli import render
+    from jobctl.cli import garbage, render
     from jobctl.clock import SystemClock
 
+    garbage.collect()
     clock = SystemClock()
     began = clock.monotonic()
     shown_at = float("-inf")

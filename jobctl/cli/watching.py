@@ -8,7 +8,7 @@ import sys
 import time
 from types import FrameType
 
-from jobctl.cli import overview, render
+from jobctl.cli import garbage, overview, render
 from jobctl.cli.options import Session
 from jobctl.clock import SystemClock
 from jobctl.core.units import seconds
@@ -51,6 +51,7 @@ def watch(here: Session, every: float, *, as_json: bool) -> int:
     looks = here.queue.overview()
     clock = SystemClock()
     _interrupt_once()
+    garbage.collect()
     try:
         with render.live(sys.stdout, leave=True, off=as_json) as show:
             due = clock.monotonic()

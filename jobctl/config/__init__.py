@@ -107,6 +107,8 @@ def place(config: Config, *key: str) -> tuple[str, int | None]:
 
 def places(config: Config) -> dict[str, str]:
     """Return where each schedule is written: its file and line, by name."""
+    if not config.homes:
+        return {}
     from jobctl.config.source import Source
 
     sources = {path: Source(path) for path in set(config.homes.values())}
@@ -175,7 +177,6 @@ def _read(file: Path | None, drop_ins: Path, deep: Mapping[str, str] | None) -> 
     sources = [(Source(path), DROP_IN) for path in more]
     if file is not None:
         sources.insert(0, (Source(file), FILE))
-    zone = None if deep is None else local_zone(deep)
     for source, kind in sources:
         tables = _checked(source, kind)
         schedules = tables.pop("schedules", None) or {}
@@ -186,9 +187,10 @@ def _read(file: Path | None, drop_ins: Path, deep: Mapping[str, str] | None) -> 
             found.homes[name] = source.path
         found.tables.update(tables)
         found.tables.setdefault("schedules", {}).update(schedules)
-        if zone is not None and schedules:
+        if deep is not None and schedules:
             from jobctl.config.schedules import declared
 
+            zone = local_zone(deep)
             found.declared.update((one.name, one) for one in declared(source, schedules, zone))
         found.faults += source.faults
     return found

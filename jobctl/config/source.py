@@ -6,6 +6,7 @@ import os
 import re
 import stat
 import tomllib
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -29,21 +30,32 @@ class _Refused(Exception):
 class Source:
     """A file, what is written in it, and all that is wrong with it.
 
-    `tables` is empty if the file cannot be used; `faults` then says why.
+    `tables` is empty if the file cannot be used; `faults` then says why. It is parsed when
+    these are asked for: who wants to know the line of a key has read it before.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self.faults: list[Fault] = []
         self.faulty: list[Key] = []  # where the faults are
-        self.tables: dict[str, Any] = {}
         self._text = ""
         self._lines: dict[Key, int] | None = None
         try:
             self._text = _decode(_read(path))
-            self.tables = _parse(self._text)
         except _Refused as err:
-            self.faults.append(Fault(str(path), err.line, "", str(err)))
+            self._refuse(err)
+
+    @cached_property
+    def tables(self) -> dict[str, Any]:
+        """What is written in it."""
+        try:
+            return _parse(self._text)
+        except _Refused as err:
+            self._refuse(err)
+            return {}
+
+    def _refuse(self, err: _Refused) -> None:
+        self.faults.append(Fault(str(self.path), err.line, "", str(err)))
 
     def fault(self, key: Key, message: str) -> None:
         """Note that something is wrong with what stands under `key`."""

@@ -13,7 +13,7 @@ from jobctl.errors import InvalidJob
 _MONTHS = ("JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC")
 _WEEKDAYS = ("SUN", "MON", "TUE", "WED", "THU", "FRI", "SAT")
 _NUMBER = re.compile(r"[0-9]{1,4}", re.ASCII)
-_LAST_WEEKDAY = re.compile(r"L([0-7])|([0-7]|[A-Z]{3})L", re.ASCII)
+_LAST_WEEKDAY = r"L([0-7])|([0-7]|[A-Z]{3})L"  # seldom used: compiled when it is
 _WEEKS = 5
 _LAST = "L"
 
@@ -69,7 +69,7 @@ def read(field: Field, text: str) -> Values:
             last = True
         elif field is WEEKDAY and "#" in item:
             nth.update(_nth(field, item))
-        elif field is WEEKDAY and (found := _LAST_WEEKDAY.fullmatch(item)):
+        elif field is WEEKDAY and (found := re.fullmatch(_LAST_WEEKDAY, item)):
             nth.add((_number(field, found[1] or found[2]) % 7, 0))
         else:
             values.update(_range(field, item))

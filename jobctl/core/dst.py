@@ -12,13 +12,16 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from functools import lru_cache
-from zoneinfo import ZoneInfo
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from jobctl.core.cron import Cron
 from jobctl.core.data import show
 from jobctl.errors import InvalidJob
+
+if TYPE_CHECKING:
+    from zoneinfo import ZoneInfo
 
 _SECOND = timedelta(seconds=1)
 _SHOWN = 2
@@ -44,6 +47,8 @@ class Moment(msgspec.Struct, frozen=True):
 @lru_cache(maxsize=1024)
 def zone(name: str) -> ZoneInfo:
     """Return the time zone of an IANA name such as Europe/Berlin. Raises InvalidJob."""
+    from zoneinfo import ZoneInfo  # not for those who know of schedules and have none
+
     try:
         return ZoneInfo(name)
     except (ValueError, OSError, LookupError):  # a path, a folder; no such zone

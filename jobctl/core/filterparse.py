@@ -38,9 +38,10 @@ _PART = re.compile(r"""\.(?:"([^"]*)"|'([^']*)'|([^\s:=!<>~.,"']+))""")
 _OPERATOR = re.compile("|".join(fields.OPERATORS))
 _WRONG = re.compile(r"[:=!<>~]{2,}|!")
 _PIECE = re.compile(r"[^\s,*]+")
-_INTEGER = re.compile(r"[+-]?[0-9]{1,100}", re.ASCII)
-_NUMBER = re.compile(r"[+-]?[0-9]+(?:\.[0-9]+)?(?:[eE][+-]?[0-9]{1,3})?", re.ASCII)
-_DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", re.ASCII)
+# Texts: many a filter has no number and no day, and re keeps what it has compiled.
+_INTEGER = r"[+-]?[0-9]{1,100}"
+_NUMBER = r"[+-]?[0-9]+(?:\.[0-9]+)?(?:[eE][+-]?[0-9]{1,3})?"
+_DAY = r"[0-9]{4}-[0-9]{2}-[0-9]{2}"
 
 
 class Parser:
@@ -205,7 +206,7 @@ class Parser:
                 start,
             )
         try:
-            end = moment + (timedelta(days=1) if _DAY.fullmatch(text) else TICK)
+            end = moment + (timedelta(days=1) if re.fullmatch(_DAY, text) else TICK)
             if moment.tzinfo is None and self._localize is not None:
                 moment, end = self._localize(moment), self._localize(end)
             return Span(parse_time(moment), parse_time(end))
@@ -228,9 +229,9 @@ def local(moment: datetime) -> datetime:
 
 
 def _number(text: str) -> int | float | None:
-    if _INTEGER.fullmatch(text):
+    if re.fullmatch(_INTEGER, text):
         return int(text)
-    return float(text) if _NUMBER.fullmatch(text) else None
+    return float(text) if re.fullmatch(_NUMBER, text) else None
 
 
 def _show(text: str) -> str:

@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
-from hashlib import blake2b
 from itertools import islice
 from typing import Any
 
@@ -232,5 +231,7 @@ def delay(schedule: Schedule, at: datetime) -> float:
     """
     if not schedule.jitter:
         return 0.0
+    from hashlib import blake2b  # brings OpenSSL, and jitter is rare
+
     digest = blake2b(tick_id(schedule.name, at).encode(), digest_size=8).digest()
     return schedule.jitter * (int.from_bytes(digest) / 2**64)

@@ -124,6 +124,14 @@ class Transaction(Protocol):
         """Return the ids of running jobs that were cancelled and shall end."""
         ...
 
+    def next_run_at(self) -> datetime | None:
+        """Return when the next delayed job is due, None if none waits.
+
+        It may be that of one which has been due since the last claim, or which this
+        transaction has changed.
+        """
+        ...
+
     def delete(self, job: AnyJob) -> None:
         """Remove a job that was read.
 
@@ -255,10 +263,6 @@ class Store(Protocol):
         """Return how many jobs have each status."""
         ...
 
-    def next_run_at(self) -> datetime | None:
-        """Return when the next delayed job is due, None if none waits."""
-        ...
-
     def oldest_due(self, now: datetime) -> AnyJob | None:
         """Return the pending job that has been due for longest, None if none is due.
 
@@ -315,6 +319,10 @@ class Store(Protocol):
 
         Raises StoreBusy, naming the one there is, unless `wait`.
         """
+        ...
+
+    def catch_up(self) -> None:
+        """Do what was put off while there was more to do, so that others need not."""
         ...
 
     def pulse(self, patience: float) -> Pulse:

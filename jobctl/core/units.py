@@ -9,10 +9,11 @@ from jobctl.core.text import clean
 from jobctl.errors import InvalidJob
 
 _SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}
-_DURATION = re.compile(r"(?:\d+(?:\.\d+)?(?:ms|[smhdw]))+", re.ASCII)
-_PART = re.compile(r"(\d+(?:\.\d+)?)(ms|[smhdw])", re.ASCII)
-_NUMBER = re.compile(r"\d+(?:\.\d+)?", re.ASCII)
-_SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([KMGT]?)(i?)B?", re.ASCII | re.IGNORECASE)
+# Texts: whoever imports this may never meet a duration, and re keeps what it has compiled.
+_DURATION = r"(?:\d+(?:\.\d+)?(?:ms|[smhdw]))+"
+_PART = r"(\d+(?:\.\d+)?)(ms|[smhdw])"
+_NUMBER = r"\d+(?:\.\d+)?"
+_SIZE = r"(\d+(?:\.\d+)?)\s*([KMGT]?)(i?)B?"
 
 _UNITS = ("B", "KiB", "MiB", "GiB", "TiB")
 
@@ -31,15 +32,21 @@ def seconds(value: object) -> float:
     elif isinstance(value, (int, float)) and not isinstance(value, bool):
         # An int may be too large for a double.
         result = float(min(value, LONGEST + 1))
-    elif isinstance(value, str) and _DURATION.fullmatch(value.strip()):
-        result = sum(float(n) * _SECONDS[unit] for n, unit in _PART.findall(value))
-    elif isinstance(value, str) and _NUMBER.fullmatch(value.strip()):
+    elif isinstance(value, str) and _matches(_DURATION, value.strip()):
+        result = sum(
+            float(n) * _SECONDS[unit] for n, unit in re.findall(_PART, value, re.ASCII)
+        )
+    elif isinstance(value, str) and _matches(_NUMBER, value.strip()):
         result = float(value)
     else:
         raise InvalidJob(f"{value!r} is not a duration: write 90s, 5m, 2h30m or 7d")
     if not 0 <= result <= LONGEST:
         raise InvalidJob(f"{value!r} is not a duration from 0 to 100 years")
     return result
+
+
+def _matches(pattern: str, text: str) -> bool:
+    return re.fullmatch(pattern, text, re.ASCII) is not None
 
 
 def size(value: object) -> int:
@@ -49,7 +56,8 @@ def size(value: object) -> int:
     """
     if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
         return value
-    match = _SIZE.fullmatch(value.strip()) if isinstance(value, str) else None
+    text = value.strip() if isinstance(value, str) else ""
+    match = re.fullmatch(_SIZE, text, re.ASCII | re.IGNORECASE)
     if match is None:
         raise InvalidJob(f"{value!r} is not a size: write 64KiB, 1MiB or a number of bytes")
     amount = float(match[1]) * 1024.0 ** " KMGT".index(match[2].upper() or " ")

@@ -15,8 +15,12 @@ POLL = 5.0
 HOUSEKEEPING = 60.0
 #: Seconds to wait after the store has refused.
 STORE_PAUSE = 1.0
+#: Seconds between two requests while the workers have enough to do. Asked for each result
+#: the store would cost as much for a few jobs as for a hundred.
+GATHER = 0.01
 #: Seconds between two looks for cancelled jobs while nothing else is asked of the store.
 LOOK = 0.1
+_PENDING = Status.PENDING
 
 
 class Agenda:
@@ -31,6 +35,8 @@ class Agenda:
         self._blocked = False  # whether something was due that did not fit, or was held back
         self._freed = False  # whether a place became free since the last plan
         self._woken = False  # whether there may be something to read: a cancelled job
+        self._gather_until = 0.0
+        self._gathering = False  # whether results wait for others
         self._poll_at = 0.0
         self._due_at: float | None = None
         self._opens_at: float | None = None
@@ -59,19 +65,29 @@ class Agenda:
     def waits(self, now: float, *, busy: bool) -> list[float]:
         """Return after how many seconds there may be something to do; `busy` is the store."""
         moments = [self._poll_at, self._due_at, self._opens_at]
+        if self._gathering and not busy:
+            moments.append(self._gather_until)
         moments += [at for at in (self._pause_until, self._full_until) if at > now]
         if self._woken and not busy and self._look_at > now:
             moments.append(self._look_at)
         return [at - now for at in moments if at is not None]
 
     def next_request(
-        self, now: float, make_plan: Callable[[], Plan], *, claim: bool, idle: bool
+        self,
+        now: float,
+        make_plan: Callable[[], Plan],
+        *,
+        claim: bool,
+        idle: bool,
+        supplied: bool = False,
     ) -> Request | None:
         """Return what to ask the store for, None if there is nothing.
 
-        `claim` says whether jobs are wanted at all, `idle` whether nothing runs.
+        `claim` says whether jobs are wanted at all, `idle` whether nothing runs, `supplied`
+        whether all workers have enough to do: then results wait a moment for others.
         """
-        if now < self._pause_until:
+        self._gathering = supplied and now < self._gather_until
+        if self._gathering or now < self._pause_until:
             return None
         claim = claim and now >= self._full_until
         plan = make_plan() if self.hungry and claim else None
@@ -85,6 +101,7 @@ class Agenda:
             # What comes while the store looks counts anew.
             self.hungry = self._freed = self._blocked = False
         self._woken = False
+        self._gather_until = now + GATHER
         self._look_at = now + LOOK
         settlements, self.settlements = self.settlements, []
         if maintain:
@@ -100,7 +117,7 @@ class Agenda:
         elif reply.request.plan is not None or not self._full_until:
             self.refused, self._full_until = False, 0.0
         # What goes back may be due at once, or sooner than what was waited for.
-        if reply.freed or any(job.status is Status.PENDING for job in reply.settled):
+        if reply.freed or any(job.status is _PENDING for job in reply.settled):
             self.hungry = True
         if reply.more_to_maintain:
             self._housekeeping_at = 0.0

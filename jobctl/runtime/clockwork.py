@@ -30,6 +30,7 @@ from jobctl.services.ticking import Ticked
 
 #: Seconds between two looks at the clocks, and at the job that has been due for longest.
 LOOK, LOOK_AT_OLDEST = 1.0, 60.0
+_COMPLETED = Status.COMPLETED
 
 
 class Clockwork:
@@ -67,7 +68,7 @@ class Clockwork:
 
     def ended(self, job: Job[Any]) -> None:
         """Take note of how a job ended."""
-        if job.status is Status.COMPLETED:
+        if job.status is _COMPLETED:
             if job.schedule is not None and job.finished_at is not None:
                 self._overdue.success(job.schedule, job.finished_at)
         elif job.status is Status.FAILED and TAG not in job.tags:

@@ -32,7 +32,7 @@ class Crew:
     ) -> None:
         self._server: Server | None = server
         self._slots = slots
-        self._concurrency = concurrency
+        self.concurrency = concurrency
         self._listen = listen
         self._forget = forget
         self._monotonic = monotonic
@@ -48,7 +48,7 @@ class Crew:
     @property
     def vacancies(self) -> int:
         """How many more workers may be started; 0 without a fork server."""
-        return 0 if self._server is None else self._concurrency - len(self.workers)
+        return 0 if self._server is None else self.concurrency - len(self.workers)
 
     def start(self, max_jobs: int | None) -> PoolWorker | None:
         """Start a worker that runs at most `max_jobs`; None if that cannot be done now."""
@@ -92,12 +92,18 @@ class Crew:
     @property
     def open(self) -> bool:
         """Whether one more job may run beside all others."""
-        return self.at_once < self._concurrency
+        return self.at_once < self.concurrency
 
     @property
     def room(self) -> int:
         """How many more jobs may run beside all others, and have a worker."""
-        return min(self.vacancies + self.idle(), self._concurrency - self.at_once)
+        return min(self.vacancies + self.idle(), self.concurrency - self.at_once)
+
+    @property
+    def supplied(self) -> bool:
+        """Whether there are all workers, and each has enough to do for a while."""
+        workers = self.workers.values()
+        return len(workers) == self.concurrency and all(w.supplied for w in workers)
 
     def idle(self) -> int:
         """Return how many workers wait for a job."""

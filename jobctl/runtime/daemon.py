@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, nullcontext, suppress
 
 from jobctl.clock import Clock
 from jobctl.core.store import Seat, Store
-from jobctl.errors import StoreUnwritable
+from jobctl.errors import StoreError, StoreUnwritable
 from jobctl.runtime.estate import Estate
 from jobctl.runtime.family import Family
 from jobctl.runtime.inuse import InUse
@@ -64,7 +64,7 @@ class Daemon:
             serving, in_use = self._compose(seat, family, slots_fd, teller)
             at_work = False
             try:
-                server = in_use.start(serving.servers)
+                server = in_use.start(serving.servers, self._prepare)
                 options = in_use.settings.options
                 now = self._clock.now()
                 found = recover_all(self._store, begun, remains, options, now, self._log)
@@ -79,6 +79,14 @@ class Daemon:
                 os.close(slots_fd)
                 if not at_work:
                     family.clear()  # else jobs run in the store: see end_previous
+
+    def _prepare(self) -> None:
+        """Have the index there, and caught up, before the first claim.
+
+        The handlers are imported meanwhile, by another process, and that takes longer.
+        """
+        with suppress(StoreError):  # who needs it says so, after what is wrong with handlers
+            self._store.stats()
 
     def _compose(
         self, seat: Seat, family: Family, slots_fd: int, teller: Teller

@@ -73,21 +73,25 @@ class Handout:
         return self._send(worker, job, options, cost, place)
 
     def _worker_for(self, cost: float | None, max_jobs: int | None) -> PoolWorker | None:
-        if self._crew.open:
-            for worker in self._crew:
-                if worker.usable and not worker.given:
-                    return worker
-            started = self._crew.start(max_jobs)
-            if started is not None:
-                return started
-        if cost is None:
-            return None
-        best = None
-        for worker in self._crew:  # this is done for each short job: no lists, no lambdas
-            if worker.given and not worker.sharing and worker.usable:
-                if best is None or worker.cost < best.cost:
+        running, idle, best = 0, None, None
+        # This is done for each short job: one look at each worker, no lists, no lambdas.
+        for worker in self._crew.workers.values():
+            if not worker.given:
+                if idle is None and worker.usable:
+                    idle = worker
+            elif worker.sharing:
+                running += worker.at_once
+            else:
+                running += 1
+                if (best is None or worker.cost < best.cost) and worker.usable:
                     best = worker
-        if best is None or best.cost + cost > IN_HAND * 2 or len(best.given) >= MOST * 2:
+        if running < self._crew.concurrency:
+            found = idle or self._crew.start(max_jobs)
+            if found is not None:
+                return found
+        if cost is None or best is None:
+            return None
+        if best.cost + cost > IN_HAND * 2 or len(best.given) >= MOST * 2:
             return None
         return best
 

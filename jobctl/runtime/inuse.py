@@ -58,13 +58,14 @@ class InUse:
         self._teller = teller
         self._restart_at: float | None = None
 
-    def start(self, servers: Generations) -> Server:
-        """Start the first fork server and wait for its handlers.
+    def start(self, servers: Generations, meanwhile: Callable[[], None]) -> Server:
+        """Start the first fork server and wait for its handlers; call `meanwhile` before.
 
         Raises HandlerError, or ConfigError for a schedule of a job that none of them runs.
         """
         server = servers.start(self.settings.setup)
         servers.use(server)
+        meanwhile()
         ready = server.wait_ready()
         self.check(ready)
         self._adopt(ready)

@@ -11,8 +11,9 @@ import os
 import random
 import threading
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from datetime import datetime
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 from typing import Any
 
 import msgspec
@@ -31,6 +32,8 @@ AnyJob = Job[Any]
 
 #: Jobs that are claimed in one transaction at most.
 BATCH = 512
+#: Seconds without a request after which the store does what it has put off.
+REST = 0.05
 
 
 class Settlement(msgspec.Struct):
@@ -118,7 +121,7 @@ class Keeper:
         os.close(self._event)
 
     def _serve(self) -> None:
-        while (request := self._requests.get()) is not None:
+        while (request := self._next()) is not None:
             now = self._clock.now()
             try:
                 if self._told != self.room:
@@ -131,6 +134,16 @@ class Keeper:
                 reply = Reply(request, now, bug=err)
             self._replies.put(reply)
             os.eventfd_write(self._event, 1)
+
+    def _next(self) -> Request | None:
+        """Wait for the next request, and use a rest in which there is none."""
+        try:
+            request = self._requests.get(timeout=REST)
+        except Empty:
+            with suppress(StoreError):  # whoever looks for it does it himself
+                self._store.catch_up()
+            request = self._requests.get()
+        return request
 
 
 def serve(store: Store, request: Request, now: datetime) -> Reply:
@@ -152,8 +165,6 @@ def serve(store: Store, request: Request, now: datetime) -> Reply:
         forget_progress(store, reply.settled)
     if request.errand is not None:
         reply.brought = request.errand(store)
-    if reply.exhausted:
-        reply.next_due = store.next_run_at()
     if request.maintain:
         try:
             reply.more_to_maintain = store.maintain()
@@ -168,16 +179,10 @@ def _transact(store: Store, reply: Reply, plan: Plan | None, now: datetime) -> N
         followed = dependencies.follow(tx, reply.settled, now)
         reply.cancelled, reply.freed = followed.cancelled, followed.freed
         if plan is not None:
-            full = False
-
-            def gate(name: str, key: str | None, shell: bool) -> Any:
-                nonlocal full
-                verdict = plan.admit(name, key, shell)
-                full = full or verdict.value == "full"
-                return verdict
-
-            reply.claimed = tx.claim(BATCH, now, gate)
-            reply.exhausted = not full and len(reply.claimed) < BATCH
+            reply.claimed = tx.claim(BATCH, now, plan.admit)
+            reply.exhausted = not plan.full and len(reply.claimed) < BATCH
+            if reply.exhausted:
+                reply.next_due = tx.next_run_at()
         reply.cancelling = tx.cancelling()
 
 

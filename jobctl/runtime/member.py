@@ -85,6 +85,12 @@ class PoolWorker:
         """Whether it may be given another short job beside those that it holds."""
         return self.cost < IN_HAND and len(self.given) < MOST and self.usable
 
+    @property
+    def supplied(self) -> bool:
+        """Whether it has enough short jobs in hand to wait for more."""
+        enough = self.cost >= IN_HAND / 2 or len(self.given) >= MOST / 2
+        return enough and len(self.given) > 1 and not self.slow
+
     def takes_fellow(self, share: int) -> bool:
         """Whether it may be given a job that runs beside those that it holds, or alone yet."""
         return self.usable and (not self.given or (self.sharing and len(self.given) < share))

@@ -13,8 +13,11 @@ IN_HAND = 0.005
 MOST = 256
 #: A name whose jobs take longer than this on average, in seconds, is not short.
 SHORT = 0.002
+#: What a job counts for at least, so that a worker holds no more than MOST.
+_LEAST = IN_HAND / MOST
 # The weight of the newest duration in the mean: about the last ten count.
 _WEIGHT = 0.1
+_TAKE = Verdict.TAKE
 
 
 class Durations:
@@ -37,7 +40,7 @@ class Durations:
         mean = self._means.get(name)
         if mean is None or mean > SHORT or name in self.apart:
             return None
-        return max(mean, IN_HAND / MOST)
+        return mean if mean > _LEAST else _LEAST
 
 
 class Plan:
@@ -64,8 +67,11 @@ class Plan:
         self._names = names
         self._limits = Limits({}) if limits is None else limits
         self._now = now
+        self._costs: dict[str, float | None] = {}
         #: Whether a limit kept a job back that was due.
         self.held_back = False
+        #: Whether a job was due that did not fit.
+        self.full = False
 
     @property
     def room(self) -> bool:
@@ -85,17 +91,18 @@ class Plan:
         """
         if not shell and name not in self._names:
             # With no handlers at all somebody has yet to configure them: the jobs wait.
-            return Verdict.TAKE if self._names else Verdict.NAME_CLOSED
+            return _TAKE if self._names else Verdict.NAME_CLOSED
         if not self._limits.name_open(name, self._now):
             self.held_back = True
             return Verdict.NAME_CLOSED
         if not self._limits.key_open(key):
             self.held_back = True
             return Verdict.CLOSED
-        if not self._take_place(self._durations.cost(name)):
+        if not self._take_place(self._cost(name)):
+            self.full = True
             return Verdict.FULL
         self._limits.begin(name, key, self._now)
-        return Verdict.TAKE
+        return _TAKE
 
     def _take_place(self, cost: float | None) -> bool:
         if self._free > 0:
@@ -105,8 +112,13 @@ class Plan:
             return True
         if cost is None or not self._rooms:
             return False
-        best = max(range(len(self._rooms)), key=self._rooms.__getitem__)
-        if self._rooms[best] < cost:
+        largest = max(self._rooms)
+        if largest < cost:
             return False
-        self._rooms[best] -= cost
+        self._rooms[self._rooms.index(largest)] = largest - cost
         return True
+
+    def _cost(self, name: str) -> float | None:
+        if name not in self._costs:
+            self._costs[name] = self._durations.cost(name)
+        return self._costs[name]

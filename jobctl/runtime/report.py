@@ -10,6 +10,9 @@ from jobctl.core.text import clean
 from jobctl.core.units import counted, human_duration
 from jobctl.runtime.log import Log
 
+_COMPLETED = Outcome.COMPLETED
+_RELEASED = Outcome.RELEASED
+
 
 class Reporter:
     """Says how attempts ended, and at the end how many there were."""
@@ -23,13 +26,13 @@ class Reporter:
         """Say how an attempt ended; of completed ones only to people."""
         outcome = job.history[-1].outcome
         self._counts[job.status if job.status.finished else outcome] += 1
-        if outcome is Outcome.COMPLETED:
+        if outcome is _COMPLETED:
             if self._log.verbose:
                 self._log.info(f"{job.name} {job.id} completed in {_duration(job)}")
             return
-        if outcome is Outcome.RELEASED:
+        if outcome is _RELEASED:
             self._released(job)
-        if outcome in (Outcome.RELEASED, Outcome.SNOOZED):
+        if outcome in (_RELEASED, Outcome.SNOOZED):
             return
         error = f": {_brief(job.error)}" if job.error else ""
         what = f"{job.name} {job.id} {_WORDS.get(outcome, outcome)}{error}"

@@ -200,8 +200,13 @@ class Serving:
         if errand is not None:
             self._keeper.ask(Request([], None, errand=errand))
             return
+        wanted = not self._stop.wanted
         request = self._agenda.next_request(
-            now, self._plan, claim=not self._stop.wanted, idle=idle
+            now,
+            self._plan,
+            claim=wanted,
+            idle=idle,
+            supplied=wanted and self._pool.crew.supplied,
         )
         if request is not None:
             self._keeper.ask(request)

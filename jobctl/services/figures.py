@@ -27,6 +27,7 @@ BOUNDS = (
 )  # fmt: skip
 #: Days for which the files are kept.
 DAYS = 8
+_COMPLETED = Outcome.COMPLETED
 
 
 class Tally(msgspec.Struct, omit_defaults=True):
@@ -47,7 +48,7 @@ class Tally(msgspec.Struct, omit_defaults=True):
     def count(self, job: Job[object]) -> None:
         """Count the attempt of a job that has just ended."""
         attempt = job.history[-1]
-        if attempt.outcome is Outcome.COMPLETED:
+        if attempt.outcome is _COMPLETED:
             self.completed += 1
             if attempt.started_at is not None and attempt.finished_at is not None:
                 seconds = (attempt.finished_at - attempt.started_at).total_seconds()

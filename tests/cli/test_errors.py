@@ -18,6 +18,8 @@ USAGE = [
      f"there is no command 'xyzzy': there are {', '.join(COMMANDS)}\nSee jobctl --help"),
     (["config", "chek"],
      "no such command 'chek'. Did you mean 'check'?\nSee jobctl config --help"),
+    (["schedule", "lits"],
+     "no such command 'lits'. Did you mean 'list'?\nSee jobctl schedule --help"),
     (["list", "--limt", "3"],
      "no such option: --limt: did you mean --limit?\nSee jobctl list --help"),
     (["--stor", "x", "list"],

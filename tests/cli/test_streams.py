@@ -50,20 +50,27 @@ def on_pty(*args: str) -> str:
     return shown.decode().replace("\r\n", "\n")
 
 
-def test_add_imports_nothing_heavy() -> None:
-    run("add", "hello")  # the first one makes the store
+def imported_by(*args: str) -> set[str]:
+    """Return the modules that a command imports beside typer's."""
     script = (
         "import sys\n"
         "import typer\n"
         "typers = set(sys.modules)\n"
         "from jobctl.cli.app import main\n"
-        "assert main(['add', 'hello', 'name=you', '--tag', 'x', '--priority', '3']) == 0\n"
-        "print(*sorted(set(sys.modules) - typers), sep='\\n', file=sys.stderr)\n"
+        "assert main() == 0\n"
+        "print('imported:', *sorted(set(sys.modules) - typers), file=sys.stderr)\n"
     )
     done = subprocess.run(
-        [sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=True
-    )
-    imported = set(done.stderr.split())
+        [sys.executable, "-c", script, *args], capture_output=True, text=True, timeout=60,
+        check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    return set(done.stderr.rpartition("imported:")[2].split())
+
+
+def test_add_imports_nothing_heavy() -> None:
+    run("add", "hello")  # the first one makes the store
+    imported = imported_by("add", "hello", "name=you", "--tag", "x", "--priority", "3")
     assert "jobctl.cli.commands.add" in imported
     heavy = {
         "rich", "pydantic", "asyncio", "logging", "tomllib", "json", "croniter",
@@ -74,6 +81,67 @@ def test_add_imports_nothing_heavy() -> None:
     assert imported & heavy == set()
     commands = {name for name in imported if name.startswith("jobctl.cli.commands.")}
     assert commands == {"jobctl.cli.commands.add"}
+
+
+#: What no command needs that looks at a few jobs, or at schedules of which there are none.
+HEAVY = {
+    "rich", "pydantic", "asyncio", "logging", "tomllib", "croniter", "http", "email", "ssl",
+    "multiprocessing", "concurrent", "zoneinfo", "tempfile", "hashlib", "jobctl.runtime",
+    "jobctl.api", "jobctl.config.schema", "jobctl.stores.memory", "jobctl.web",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("line", "others"),
+    [
+        ("show one", {"jobctl.core.schedule"}),
+        ("list", {"jobctl.core.schedule", "json"}),
+        ("list status:pending", {"jobctl.core.schedule", "json"}),
+        ("stats", {"jobctl.core.schedule", "json", "jobctl.cli.watching"}),
+        ("logs one", {"jobctl.core.schedule", "json"}),
+        ("explain one", {"jobctl.core.schedule", "mmap", "jobctl.services.explaining.ended"}),
+        ("retry status:failed --dry-run", {"jobctl.core.schedule", "json"}),
+        ("cleanup --dry-run", {"jobctl.core.schedule", "json"}),
+        ("schedule list", {"jobctl.cli.schedules.add", "jobctl.cli.schedules.next"}),
+        ("--help", {"jobctl.bootstrap", "sqlite3", "jobctl.core.schedule"}),
+        ("list --help", {"jobctl.bootstrap", "sqlite3", "jobctl.core.schedule"}),
+    ],
+)
+def test_a_command_imports_what_it_needs(
+    line: str, others: set[str], store: DirectoryStore
+) -> None:
+    put(store, make_job("one"))
+    assert imported_by(*line.split()) & (HEAVY | others) == set()
+
+
+@pytest.mark.parametrize(
+    ("line", "looks"),
+    [("stats", False), ("logs one", False), ("wait one --timeout 0", True), ("export", True)],
+)
+def test_who_ends_at_once_looks_for_no_garbage(
+    line: str, looks: bool, store: DirectoryStore
+) -> None:
+    put(store, make_job("one"))
+    script = (
+        "import gc, sys\n"
+        "from jobctl.cli import app, garbage\n"
+        "seen = []\n"
+        "before = garbage.leave\n"
+        "garbage.leave = lambda: (before(), seen.append(gc.isenabled()))\n"
+        "from jobctl.services.queue import QueueService\n"
+        "for name in ('stats', 'log', 'wait', 'stream'):\n"
+        "    def look(*args, real=getattr(QueueService, name), **options):\n"
+        "        seen.append(gc.isenabled())\n"
+        "        return real(*args, **options)\n"
+        "    setattr(QueueService, name, look)\n"
+        "app.main()\n"
+        "print(seen[0], seen[-1], gc.isenabled(), file=sys.stderr)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script, *line.split()],
+        capture_output=True, text=True, timeout=60, check=True,
+    )  # fmt: skip
+    assert done.stderr.splitlines()[-1] == f"False {looks} True"
 
 
 def test_init_add_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

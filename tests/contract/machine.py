@@ -19,7 +19,7 @@ from jobctl.errors import StaleJob, WrongStatus
 from jobctl.stores.memory import MemoryStore
 from tests.contract.naive import next_claims
 from tests.contract.subjects import InFolder, Subject
-from tests.helpers import NOON, FakeClock, after, claim, ids, make_job
+from tests.helpers import NOON, FakeClock, after, claim, ids, make_job, next_run_at
 
 IDS = [f"{a}{b}" for a in "abc" for b in "1234"]
 some_ids = st.sampled_from(IDS)
@@ -281,7 +281,7 @@ def look_at_ends(machine: StoreMachine, store: Store) -> None:
 def look_at_what_is_next(machine: StoreMachine, store: Store) -> None:
     model, now = machine.model, machine.now
     # Those that are due may be taken for ready ones already.
-    found, right = store.next_run_at(), model.next_run_at()
+    found, right = next_run_at(store), next_run_at(model)
     if right is None or right > now:
         assert found == right
     oldest = [each.oldest_due(now) for each in (store, model)]

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from jobctl.core import job as transitions
-from jobctl.core.job import Outcome, Status
+from jobctl.core.job import Ending, Options, Outcome, Status, finish
 from jobctl.core.store import Gate, Stats, Store, Verdict
-from tests.helpers import NOON, after, claim, end, ids, make_job, put, there
+from tests.helpers import NOON, after, claim, end, ids, make_job, next_run_at, put, there
 
 
 def closed_to(*names: str) -> Gate:
@@ -103,14 +103,27 @@ def test_a_delayed_job_is_claimed_when_it_is_due(store: Store) -> None:
 
 def test_next_run_at_is_the_next_delayed_job(store: Store) -> None:
     put(store, make_job("late", run_at=after(60)), make_job("now"))
-    assert store.next_run_at() == after(60)
+    assert next_run_at(store) == after(60)
     put(store, make_job("soon", run_at=after(30)))
-    assert store.next_run_at() == after(30)
+    assert next_run_at(store) == after(30)
     assert ids(claim(store, 9, after(30))) == ["now", "soon"]
-    assert store.next_run_at() == after(60)
+    assert next_run_at(store) == after(60)
     with store.transaction() as tx:
         tx.save(transitions.cancel(there(tx, "late"), NOON))
-    assert store.next_run_at() is None
+    assert next_run_at(store) is None
+
+
+def test_next_run_at_within_a_transaction(store: Store) -> None:
+    put(store, make_job("a"), make_job("late", run_at=after(60)))
+    [job] = claim(store)
+    with store.transaction() as tx:
+        assert tx.next_run_at() == after(60)
+        tx.settle([finish(job, Ending(Outcome.ERROR, NOON, after=20.0), Options())])
+        assert tx.next_run_at() == after(20)
+        tx.add([make_job("soon", run_at=after(10)), make_job("waits", after=("late",))])
+        assert tx.next_run_at() == after(10)
+    store.catch_up()
+    assert next_run_at(store) == after(10)
 
 
 def test_a_failed_attempt_waits_for_its_retry(store: Store) -> None:
@@ -118,7 +131,7 @@ def test_a_failed_attempt_waits_for_its_retry(store: Store) -> None:
     [job] = claim(store)
     end(store, job, Outcome.ERROR, after(1), after=10.0)
     assert claim(store, 1, after(10)) == []
-    assert store.next_run_at() == after(11)
+    assert next_run_at(store) == after(11)
     [again] = claim(store, 1, after(11))
     assert again.attempts == 2
 

@@ -86,6 +86,24 @@ def test_clean_escapes_what_steers_a_terminal(text: str, wanted: str) -> None:
     assert clean(text) == wanted
 
 
+@pytest.mark.parametrize(
+    ("first", "last"),
+    [
+        (0, 0x1F), (0x7F, 0x9F), (0xAD, 0xAD), (0x61C, 0x61C), (0x180E, 0x180E),
+        (0x200B, 0x200F), (0x2028, 0x202E), (0x2060, 0x206F), (0xD800, 0xDFFF),
+        (0xFEFF, 0xFEFF), (0xFFF9, 0xFFFB), (0xE0000, 0xE007F),
+    ],
+)  # fmt: skip
+def test_clean_lets_none_of_them_through(first: int, last: int) -> None:
+    for code in range(first, last + 1):
+        assert clean(f"a{chr(code)}").isascii(), hex(code)
+
+
+def test_clean_leaves_other_languages_alone() -> None:
+    text = "Grüße, 你好, שלום, \u00a0 \U0001f600"
+    assert clean(text) == text
+
+
 def test_clean_keeps_lines_of_a_block() -> None:
     assert clean("a\n\tb\r\x1b", lines=True) == "a\n\tb\\x0d\\x1b"
 

@@ -38,8 +38,9 @@ def commands() -> Iterator[tuple[str, Any]]:
     for name in tree.COMMANDS:
         command = root.get_command(ctx, name)
         yield f"jobctl {name}", command
-        for sub, one in getattr(command, "commands", {}).items():
-            yield f"jobctl {name} {sub}", one
+        if hasattr(command, "list_commands"):
+            for sub in command.list_commands(ctx):
+                yield f"jobctl {name} {sub}", command.get_command(ctx, sub)
 
 
 ALL = dict(commands())

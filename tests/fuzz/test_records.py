@@ -22,7 +22,7 @@ from jobctl.stores.directory.doctor import examine
 from jobctl.stores.directory.repair import repair
 from jobctl.stores.directory.store import DirectoryStore
 from tests.fuzz.mutating import ODD, as_bytes, json_values, mutated, tries
-from tests.helpers import NOON, after, claim, ids, make_job, put
+from tests.helpers import NOON, after, claim, ids, make_job, next_run_at, put
 from tests.stores.tools import drop_index, line, segment
 
 JOB = line(make_job("odd", tags=("t",), after=("a",), run_at=NOON, data={"k": [1]})).decode()
@@ -99,7 +99,7 @@ def use(store: DirectoryStore) -> None:
     assert store.select(EVERY, NOON, newest=False).jobs
     assert store.stats().total >= 2
     assert len(store.notes(TICK)) <= 1
-    store.next_run_at()
+    next_run_at(store)
     store.oldest_due(after(1e9))
     for status in Status:
         store.finished(status, after(1e9)) if status.finished else None

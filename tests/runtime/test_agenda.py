@@ -9,7 +9,7 @@ import pytest
 from jobctl.core.job import Ending, Options, Outcome, Status
 from jobctl.core.limits import Limit, Limits
 from jobctl.errors import StoreError
-from jobctl.runtime.agenda import HOUSEKEEPING, LOOK, POLL, STORE_PAUSE, Agenda
+from jobctl.runtime.agenda import GATHER, HOUSEKEEPING, LOOK, POLL, STORE_PAUSE, Agenda
 from jobctl.runtime.keeper import Reply, Request, Settlement
 from jobctl.runtime.plan import Durations, Plan
 from tests.helpers import NOON, after, make_job
@@ -54,6 +54,23 @@ def test_nothing_is_asked_while_nothing_happens(fed: Agenda) -> None:
     assert min(fed.waits(NOW, busy=False)) == POLL
     fed.tick(NOW + POLL)
     assert must_ask(fed, NOW + POLL).plan is not None
+
+
+def test_results_wait_for_others_while_the_workers_have_enough_to_do(fed: Agenda) -> None:
+    settlement = Settlement(make_job("a"), Ending(Outcome.COMPLETED, NOON), Options())
+    fed.settlements.append(settlement)
+    asked = must_ask(fed, NOW + 1)
+    answer(fed, asked, NOW + 1)
+    fed.settlements.append(settlement)
+    assert ask(fed, NOW + 1 + GATHER / 2, supplied=True) is None
+    assert min(fed.waits(NOW + 1 + GATHER / 2, busy=False)) == pytest.approx(GATHER / 2)
+    assert min(fed.waits(NOW + 1 + GATHER / 2, busy=True)) > GATHER
+    assert fed.settlements == [settlement]
+    # Somebody runs out of work, or the moment is over.
+    assert must_ask(fed, NOW + 1 + GATHER / 2, supplied=False).settlements == [settlement]
+    fed.settlements.append(settlement)
+    assert must_ask(fed, NOW + 1 + 3 * GATHER, supplied=True).settlements == [settlement]
+    assert min(fed.waits(NOW + 1 + 3 * GATHER, busy=False)) > GATHER
 
 
 def test_a_wake_up_while_the_store_looks_counts(fed: Agenda) -> None:

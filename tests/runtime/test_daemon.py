@@ -214,3 +214,30 @@ def test_a_short_job_does_not_wait_behind_a_long_one(make_rig: Any) -> None:
     assert rig.get(long).status is Status.RUNNING
     rig.queue.cancel(long)
     rig.ended(long)
+
+
+def test_the_index_is_caught_up_while_the_handlers_are_imported(make_rig: Any) -> None:
+    handlers = """
+import sqlite3, time
+from jobctl import handler
+
+def known():
+    try:
+        index = sqlite3.connect("file:.jobctl/index.sqlite?mode=ro", uri=True)
+        return index.execute("SELECT count(*) FROM jobs").fetchone()[0] == 1
+    except sqlite3.Error:
+        return False
+
+end = time.monotonic() + 20
+while not known():
+    assert time.monotonic() < end
+    time.sleep(0.01)
+
+@handler("late")
+def late():
+    return 1
+"""
+    rig = make_rig(handlers)
+    job_id = rig.queue.add("late")
+    assert rig.run("--burst") == 0, rig.log()
+    assert rig.get(job_id).result == 1

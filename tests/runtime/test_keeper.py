@@ -8,6 +8,7 @@ import pytest
 
 from jobctl.core import job as transitions
 from jobctl.core.job import Ending, Job, Options, Outcome, Status
+from jobctl.errors import StoreBusy
 from jobctl.runtime.keeper import Keeper, Request, Settlement, recover, serve
 from jobctl.runtime.plan import Durations, Plan
 from jobctl.stores.memory import MemoryStore
@@ -130,3 +131,28 @@ def test_the_thread_answers_and_hands_bugs_to_the_loop(
     assert isinstance(reply.bug, ZeroDivisionError)
     assert len(reply.request.settlements) == 1
     keeper.stop()
+
+
+def test_a_rest_is_used_for_what_was_put_off(
+    store: MemoryStore, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rests: list[int] = []
+
+    def catch_up() -> None:
+        rests.append(1)
+        raise StoreBusy("somebody else has it")
+
+    monkeypatch.setattr(store, "catch_up", catch_up)
+    monkeypatch.setattr("jobctl.runtime.keeper.REST", 0.001)
+    put(store, make_job("a"))
+    keeper = Keeper(store, clock)
+    keeper.start()
+    for _ in range(2):
+        eventually(lambda: rests)
+        rests.clear()
+        keeper.ask(Request([], plan(1)))
+        eventually(lambda: not keeper._replies.empty())
+        assert keeper.answer().error is None
+    eventually(lambda: rests)
+    keeper.stop()
+    assert rests == [1]

@@ -12,6 +12,7 @@ from jobctl.core.limits import Limits
 from jobctl.runtime.channel import STOP_SIGNAL, Report
 from jobctl.runtime.crew import LONGEST_PAUSE
 from jobctl.runtime.deadlines import IDLE
+from jobctl.runtime.plan import IN_HAND
 from jobctl.runtime.server import Server
 from jobctl.runtime.settings import Terms
 from tests.helpers import NOON
@@ -257,3 +258,36 @@ def test_other_terms_hold_from_a_reload_on_for_what_runs_too(make_bench: Any) ->
     bench.begin()
     bench.pool.use(cast(Server, FakeServer()), Terms(kill_after=50.0))
     assert bench.pool.tick() == pytest.approx(52.0)
+
+
+def test_workers_are_supplied_when_each_has_enough_short_jobs_in_hand(make_bench: Any) -> None:
+    bench = make_bench(2)
+    bench.pool.durations.note("work", IN_HAND / 8)
+    bench.give("a", "b")
+    assert not bench.pool.crew.supplied
+    bench.give(*"cdefgh")
+    assert bench.pool.crew.supplied  # four of eight each
+    bench.fork()
+    bench.begin()
+    bench.report("a", seconds=IN_HAND / 8)
+    assert not bench.pool.crew.supplied
+    bench.give("i")
+    assert bench.pool.crew.supplied
+    worker = bench.pool.crew.workers[1]
+    worker.slow = True
+    assert not bench.pool.crew.supplied
+    worker.slow = False
+    bench.pool.crew.start_at = 1e9  # none can be started in place of one that dies
+    bench.fork(1)
+    bench.die(1)
+    assert bench.pool.crew.workers[0].supplied
+    assert not bench.pool.crew.supplied
+
+
+def test_workers_are_not_supplied_by_long_jobs(make_bench: Any) -> None:
+    bench = make_bench(2)
+    bench.give("a", "b", "c", "d")
+    assert not bench.pool.crew.supplied
+    bench = make_bench(2, share=3, asynchronous=frozenset({"work"}))
+    bench.give(*"abcdef")
+    assert not bench.pool.crew.supplied

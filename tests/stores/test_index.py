@@ -233,7 +233,7 @@ def test_each_statement_uses_the_index_that_it_names(tmp_path: Path) -> None:
     index.next_lane("", "")
     index.best("n", "k", (0, 0, 0), 10)
     index.oldest("n", (0, 0), 10)
-    index.ready_by_seq(1)
+    index.ready_by_seqs([1])
     index.get("a")
     index.find("a", 10)
     for text in FILTERS:

@@ -53,6 +53,33 @@ def compact(store: DirectoryStore) -> int:
     return steps
 
 
+def test_many_records_are_read_as_each_would_be(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Close together and far apart, in any order, damaged, cut off and gone."""
+    store = DirectoryStore(tmp_path / "store")
+    monkeypatch.setattr("jobctl.stores.directory.journal.SEGMENT_SIZE", 20_000)
+    for n in range(6):
+        put(store, *(make_job(f"j{n}{k}", data={"x": "y" * 90 * k}) for k in range(10)))
+    assert len(store.journal.segments()) > 1
+    with segment(tmp_path / "store", 1).open("r+b") as file:
+        file.seek(700)
+        file.write(b"#")
+    with store.transaction() as tx:
+        found = tx.index().execute("SELECT segment, offset, length FROM jobs ORDER BY seq")
+        places = [Place(*row) for row in found]
+    store.close()
+    places += [Place(1, 10_000_000, 300), Place(77, 0, 300), Place(1, places[3].offset, 5)]
+    segments = Segments(store.layout)
+    for order in (places, places[::-1], places[::3], places[20:] + places[:20]):
+        assert segments.jobs(order) == [segments.job(place) for place in order]
+    alone = [job.id for job in segments.jobs(places) if job]
+    assert len(alone) == 59
+    monkeypatch.setattr("jobctl.stores.directory.segments._CHUNK", 500)
+    monkeypatch.setattr("jobctl.stores.directory.segments._GAP", 0)
+    assert [job.id for job in segments.jobs(places) if job] == alone
+
+
 def test_compaction_keeps_what_counts_and_nothing_else(tmp_path: Path) -> None:
     path = tmp_path / "store"
     store = DirectoryStore(path)

@@ -15,7 +15,7 @@ from jobctl.core import job as transitions
 from jobctl.core.job import FINISHED, Job, Options, Outcome, Status
 from jobctl.stores.directory import lines
 from jobctl.stores.directory.store import DirectoryStore
-from tests.helpers import NOON, after, claim, end, ids, make_job, put
+from tests.helpers import NOON, after, claim, end, ids, make_job, next_run_at, put
 
 
 def segment(path: Path, number: int = 1) -> Path:
@@ -58,7 +58,7 @@ def picture(store: DirectoryStore) -> dict[str, Any]:
     return {
         "jobs": jobs,
         "stats": stats,
-        "next": store.next_run_at(),
+        "next": next_run_at(store),
         "finished": [store.finished(status, after(1e6)) for status in FINISHED],
     }
 

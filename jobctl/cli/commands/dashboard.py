@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from jobctl.cli import render
+from jobctl.cli import garbage, render
 from jobctl.cli.options import session
 from jobctl.errors import ConfigError
 
@@ -69,6 +69,7 @@ def command(
     if url:
         render.lines([server.known_url(here.config, host, port)])
         return
+    garbage.collect()
     server.serve(
         here.deep_config,
         reread,

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from jobctl.cli import render
+from jobctl.cli import garbage, render
 from jobctl.cli.options import Json, session
 from jobctl.core.units import counted
 
@@ -32,6 +32,7 @@ def command(
     """
     from jobctl import upkeep
 
+    garbage.collect()
     config = session(ctx).config
     if trust_clock:
         doubted = upkeep.trust_clock(config)

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from jobctl.cli import filters, render
+from jobctl.cli import filters, garbage, render
 from jobctl.cli.options import session
 
 EXAMPLE = "jobctl export status:pending"
@@ -25,6 +25,7 @@ def command(
     `jobctl add --from` adds those of them that are pending. The whole store goes into a file
     with `jobctl backup`.
     """
+    garbage.collect()
     here = session(ctx)
     wanted = filters.parse(chosen or ())
     count = 0

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from jobctl.cli import garbage
 from jobctl.cli.options import session
 
 if TYPE_CHECKING:
@@ -41,6 +42,7 @@ def command(
     """Run jobs until stopped. Ctrl-C and SIGTERM let running jobs finish."""
     from jobctl import bootstrap
 
+    garbage.collect()
     here = session(ctx)
 
     def read() -> Config:

@@ -2,14 +2,44 @@
 
 from __future__ import annotations
 
+from importlib import import_module
+from typing import TYPE_CHECKING
+
 import typer
 
 from jobctl.cli import render
-from jobctl.cli.quick import QuickCommand, QuickGroup, example
-from jobctl.cli.schedules import add, history, listing, next, remove, show, switch, trigger
+from jobctl.cli.lazy import LazyGroup, command_of
+
+if TYPE_CHECKING:
+    from typer._click import Command
+
+#: By verb: its module, its function there, and the rest of an example.
+_VERBS = {
+    "list": ("listing", "command", ""),
+    "show": ("show", "command", " backup"),
+    "next": ("next", "command", " backup -n 20"),
+    "add": ("add", "command", ' backup "0 3 * * *" hello --timezone UTC'),
+    "remove": ("remove", "command", " backup"),
+    "enable": ("switch", "enable", " backup"),
+    "disable": ("switch", "disable", " backup"),
+    "trigger": ("trigger", "command", " backup"),
+    "history": ("history", "command", " backup -n 5"),
+}
+
+
+class Verbs(LazyGroup):
+    """The verbs of schedules."""
+
+    names = tuple(_VERBS)
+
+    def load(self, name: str) -> Command:
+        home, function, rest = _VERBS[name]
+        module = import_module(f"jobctl.cli.schedules.{home}")
+        return command_of(name, getattr(module, function), f"jobctl schedule {name}{rest}")
+
 
 app = typer.Typer(
-    cls=QuickGroup, rich_markup_mode=None, add_completion=False, invoke_without_command=True
+    cls=Verbs, rich_markup_mode=None, add_completion=False, invoke_without_command=True
 )
 
 
@@ -19,19 +49,3 @@ def schedule(ctx: typer.Context) -> None:
     if ctx.invoked_subcommand is None:
         render.words(ctx.get_help())
         raise typer.Exit(2)
-
-
-for _name, _command, _example in (
-    ("list", listing.command, "list"),
-    ("show", show.command, "show backup"),
-    ("next", next.command, "next backup -n 20"),
-    ("add", add.command, 'add backup "0 3 * * *" hello --timezone UTC'),
-    ("remove", remove.command, "remove backup"),
-    ("enable", switch.enable, "enable backup"),
-    ("disable", switch.disable, "disable backup"),
-    ("trigger", trigger.command, "trigger backup"),
-    ("history", history.command, "history backup -n 5"),
-):
-    app.command(_name, cls=QuickCommand, epilog=example(f"jobctl schedule {_example}"))(
-        _command
-    )

@@ -13,6 +13,7 @@ from jobctl.core.store import AnyJob
 from jobctl.stores.directory import lines
 
 Write = AnyJob | lines.Tombstone | lines.NoteLine
+_PENDING = Status.PENDING
 
 
 class Draft:
@@ -43,7 +44,7 @@ class Draft:
         """Write the next state of a job."""
         self.writes.append(job)
         self.jobs[job.id] = job
-        if job.status is Status.PENDING:
+        if job.status is _PENDING:
             self._fresh.append(job)
 
     def delete(self, job: AnyJob, rev: int) -> None:
@@ -80,7 +81,7 @@ class Draft:
                 seq = seqs.setdefault(write.id, base + k)
                 job = self.writes[k] = msgspec.structs.replace(write, seq=seq)
                 self.jobs[job.id] = job
-                if job.rev == 1 and job.status is Status.PENDING:
+                if job.rev == 1 and job.status is _PENDING:
                     self._fresh.append(job)
 
     def early(self, *, others_wait: bool) -> list[Write]:

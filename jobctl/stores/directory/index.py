@@ -114,6 +114,8 @@ class Index(JobTable, Bare):
             uri=path is None,  # others are attached to it by a URI: see indexcheck.py
         )
         self.seen = {}
+        self._writing = False
+        self._at: Position | None = None  # as long as nobody else can move it, if it is known
         self.execute = self._db.execute
         self.executemany = self._db.executemany
         try:
@@ -143,6 +145,8 @@ class Index(JobTable, Bare):
 
     def position(self) -> Position | None:
         """Return how far the index has come; None if it is not one of this store."""
+        if self._at is not None:
+            return self._at
         try:
             row = self.execute("SELECT * FROM meta").fetchone()
         except sqlite3.OperationalError as err:
@@ -151,7 +155,10 @@ class Index(JobTable, Bare):
             raise
         if row is None or row[0] != VERSION or row[1] != self._store_id:
             return None
-        return Position(*row[2:])
+        found = Position(*row[2:])
+        if self._writing:
+            self._at = found
+        return found
 
     def look(self) -> None:
         """See from now on what stands in the index now, and nothing newer, until `rest`."""
@@ -167,6 +174,7 @@ class Index(JobTable, Bare):
     def begin(self) -> None:
         """Start to write."""
         self.execute("BEGIN IMMEDIATE")
+        self._writing = True
 
     def begin_anew(self) -> None:
         """Go on to write, with nothing folded in, after an error."""
@@ -176,10 +184,12 @@ class Index(JobTable, Bare):
 
     def commit(self) -> None:
         """Keep what was written."""
+        self._writing, self._at = False, None
         self.execute("COMMIT")
 
     def rollback(self) -> None:
         """Forget what was written."""
+        self._writing, self._at = False, None
         if self._db.in_transaction:
             self.execute("ROLLBACK")
 
@@ -189,6 +199,8 @@ class Index(JobTable, Bare):
 
     def reset(self) -> None:
         """Begin anew, with nothing folded in."""
+        self._at = None
+        self.seen.clear()
         for (name,) in self.execute(
             "SELECT name FROM sqlite_master WHERE type='table' AND name NOT LIKE 'sqlite_%'"
         ).fetchall():
@@ -200,6 +212,7 @@ class Index(JobTable, Bare):
     def set_position(self, position: Position) -> None:
         """Write down how far the journal has been folded in."""
         self.execute("UPDATE meta SET segment=?, offset=?, crc=?, length=?, bare=?", position)
+        self._at = position if self._writing else None
 
     def promote(self, now: int, limit: int) -> list[tuple[str, str, int, int, int]]:
         """Make delayed jobs ready that are due; return their lanes and orders."""

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import msgspec
 
-from jobctl.stores.directory.rows import Old, Row
-from jobctl.stores.directory.segments import Place
+from jobctl.core.store import AnyJob
+from jobctl.stores.directory.rows import NUMBER, Old, Row, labels, lane_key
+from jobctl.stores.directory.segments import Place, Where
 
 #: So many ids and more are asked for together.
 _SEVERAL = 4
@@ -20,9 +21,10 @@ _OLDS = (
 )
 _BY_ID = f"{_OLDS} INDEXED BY by_id ON jobs.id = wanted.value"
 _BY_SEQ = f"{_OLDS} ON seq = wanted.value"
+# CROSS JOIN keeps the order of the list (sqlite.org/optoverview.html#crossjoin).
 _READY = (
-    "SELECT id, offset, seq, rev, status, segment, length, name, key, rank, labels FROM jobs "
-    "WHERE seq=? AND ready=1"
+    "SELECT jobs.id, offset, seq, rev, status, segment, length, name, jobs.key, rank, labels "
+    "FROM json_each(?) wanted CROSS JOIN jobs ON seq = wanted.value WHERE ready=1"
 )
 
 
@@ -30,23 +32,33 @@ class Known:
     """What is known of each job."""
 
     execute: Callable[..., sqlite3.Cursor]
-    #: Jobs that were asked for since the last fold, as the next one would find them.
+    #: Jobs as the table has them: those that were asked for since the last fold, and those
+    #: that are `expected`.
     seen: dict[str, Old | None]
+
+    def expect(self, jobs: Iterable[tuple[AnyJob, Where]]) -> None:
+        """Be told of jobs that have just been folded in and will be asked for again."""
+        for job, place in jobs:
+            self.seen[job.id] = Old(
+                job.seq, job.rev, NUMBER[job.status], place[0], place[2],
+                job.name, lane_key(job), -job.priority, labels(job.tags),
+            )  # fmt: skip
 
     def known(self, job_id: str) -> Old | None:
         """Return what is known of a job; `fold` need not ask again."""
+        if job_id in self.seen:
+            return self.seen[job_id]
         row = self.execute(_OLD, (job_id,)).fetchone()
         old = self.seen[job_id] = Old(*row) if row else None
         return old
 
-    def ready_by_seq(self, seq: int) -> Row | None:
-        """Return a ready job by its place among all adds; `fold` need not ask again."""
-        row = self.execute(_READY, (seq,)).fetchone()
-        if row is None:
-            return None
-        job_id, offset, *old = row
-        self.seen[job_id] = known = Old(*old)
-        return Row(job_id, seq, Place(known.segment, offset, known.length))
+    def ready_by_seqs(self, seqs: Sequence[int]) -> list[Row]:
+        """Return those of these that are ready, in this order; `fold` need not ask again."""
+        found = []
+        for job_id, offset, *old in self._ask(_READY, seqs):
+            self.seen[job_id] = known = Old(*old)
+            found.append(Row(job_id, known.seq, Place(known.segment, offset, known.length)))
+        return found
 
     def known_by_id(self, ids: Iterable[str]) -> dict[str, Old | None]:
         """Return what is known of jobs, None of those that are not."""
@@ -54,14 +66,13 @@ class Known:
         seen = self.seen.keys() & known.keys()
         for job_id in seen:
             known[job_id] = self.seen[job_id]
-        wanted = known.keys() - seen
-        asked = _several(wanted)
-        # SQLite ends a text of JSON there: no id of a job has it, but a foreign line's may.
-        if len(wanted) < _SEVERAL or "\\u0000" in asked:
+        wanted = sorted(known.keys() - seen)
+        # SQLite ends a text of JSON at a NUL: no id of a job has one, but a foreign line's may.
+        if len(wanted) < _SEVERAL or "\0" in "".join(wanted):
             for job_id in wanted:
                 known[job_id] = self.known(job_id)
         else:
-            for job_id, *old in self.execute(_BY_ID, (asked,)):
+            for job_id, *old in self._ask(_BY_ID, wanted):
                 known[job_id] = Old(*old)
         return known
 
@@ -71,7 +82,7 @@ class Known:
         top = self.top()
         wanted = {seq for seq in seqs if seq <= top}
         if wanted:
-            for job_id, *old in self.execute(_BY_SEQ, (_several(wanted),)):
+            for job_id, *old in self._ask(_BY_SEQ, sorted(wanted)):
                 if job_id in known:
                     known[job_id] = Old(*old)
         return known
@@ -86,10 +97,6 @@ class Known:
         row = self.execute("SELECT id FROM jobs WHERE seq=?", (seq,)).fetchone()
         return row[0] if row else None
 
-
-def _several(wanted: Iterable[Any]) -> str:
-    """Return ids or seqs as `json_each` takes them.
-
-    They are in the order of where they are looked for: its pages are read once then.
-    """
-    return msgspec.json.encode(sorted(wanted)).decode()
+    def _ask(self, question: str, wanted: Sequence[Any]) -> sqlite3.Cursor:
+        # Best in the order of what it is looked for in, whose pages are read once then.
+        return self.execute(question, (msgspec.json.encode(wanted).decode(),))

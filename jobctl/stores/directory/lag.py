@@ -1,7 +1,7 @@
 """What this process has written last and has not yet told the index.
 
 A daemon that is busy writes two lines of each job, one as it is claimed and one as it ends.
-Told to the index together they change it once.
+Told to the index together they change it once: of each job it is told the last line.
 """
 
 from __future__ import annotations
@@ -12,23 +12,37 @@ from typing import Any
 from jobctl.core.store import AnyJob
 from jobctl.stores.directory.segments import Line, Place
 
-#: How many lines, and bytes of them, the index may be behind.
-MOST = 2000
+#: How many jobs, and bytes of their lines, the index may be behind.
+MOST = 1000
 BYTES = 2 << 20
 
 
 class Lag:
-    """Lines that are durable, in their order, up to the end of the journal."""
+    """Lines that are durable, up to the end of the journal: each job's last one."""
 
     def __init__(self) -> None:
-        self.lines: list[tuple[AnyJob, Place]] = []
-        #: The jobs as they stand in these lines last.
-        self.jobs: dict[str, AnyJob] = {}
+        self._latest: dict[str, tuple[AnyJob, Place]] = {}
         self.last: Line | None = None
         self._bytes = 0
 
     def __bool__(self) -> bool:
-        return bool(self.lines)
+        return bool(self._latest)
+
+    def __len__(self) -> int:
+        return len(self._latest)
+
+    def __contains__(self, job_id: object) -> bool:
+        return job_id in self._latest
+
+    def get(self, job_id: str) -> AnyJob | None:
+        """Return the job as it stands here, None if it does not."""
+        found = self._latest.get(job_id)
+        return None if found is None else found[0]
+
+    @property
+    def lines(self) -> list[tuple[AnyJob, Place]]:
+        """The jobs, and the places of their lines."""
+        return list(self._latest.values())
 
     @property
     def end(self) -> tuple[int, int] | None:
@@ -41,19 +55,17 @@ class Lag:
     @property
     def full(self) -> bool:
         """Whether it is time to tell the index."""
-        return len(self.lines) >= MOST or self._bytes >= BYTES
+        return len(self._latest) >= MOST or self._bytes >= BYTES
 
     def add(self, jobs: Sequence[Any], written: Sequence[Line]) -> None:
         """Take in what a transaction has written."""
         for job, line in zip(jobs, written, strict=True):
-            self.lines.append((job, line.place))
-            self.jobs[job.id] = job
+            self._latest[job.id] = job, line.place
             self._bytes += line.place.length
         self.last = written[-1]
 
     def clear(self) -> None:
         """Forget all: the index knows it, or will read it in the journal."""
-        self.lines.clear()
-        self.jobs.clear()
+        self._latest.clear()
         self.last = None
         self._bytes = 0

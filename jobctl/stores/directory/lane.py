@@ -152,6 +152,12 @@ class Heads(Generic[T]):
                 return one
         return None
 
+    def rival(self) -> Order | None:
+        """Return the order before which nobody else's next job comes; None if there is none."""
+        # Who is next but one in a heap is one of these. An entry may be out of date, and is too
+        # early then: whoever asks looks again too soon.
+        return min((order for order, _ in self._heap[1:3]), default=None)
+
     def _push(self, key: str, one: T, order: Order) -> None:
         one.offered = order
         heapq.heappush(self._heap, (order, key))

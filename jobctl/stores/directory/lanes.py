@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, NamedTuple
 
 from jobctl.core.job import Status
 from jobctl.core.note import EVERYTHING, PAUSE, TOPICS
@@ -22,7 +22,9 @@ from jobctl.stores.directory.waits import Moved
 FAIRNESS = 10
 #: So many of a name's longest waiting are looked at; if all are closed the name must wait.
 ELDERS = 64
+_TAKE = Verdict.TAKE
 _BEFORE_ALL = (-1, -1)
+_AFTER_ALL: Order = (1 << 63, 0, 0)
 
 
 class Name:
@@ -80,6 +82,15 @@ class Name:
             self._after = _BEFORE_ALL
             self._more = True
             self._asked = False
+
+
+class Next(NamedTuple):
+    """The job that is next, and before which order others of its lane follow it."""
+
+    name: Name
+    lane: Lane
+    seq: int
+    until: Order | None  # None if it alone is taken
 
 
 def _heading(name: str, shell: bool) -> str:
@@ -194,29 +205,40 @@ class Lanes:
             self._names.offer(heading, source)
         self._resumed.clear()
         try:
-            while len(taken) < limit:
+            while len(taken) < limit and not self.full:
                 found = self._next(source)
                 if found is None:
                     break
-                name, lane, seq = found
-                key = lane.key.removeprefix(SHELL) or None
-                verdict = gate(name.name, key, name.shell)
+                verdict = self._take_run(taken, limit, gate, source, found)
                 if verdict is Verdict.FULL:
                     self.full = True
-                    break
-                if verdict is Verdict.TAKE:
-                    lane.discard(seq)
-                    name.gone.add(seq)
-                    self._touched.add(name)
-                    self._count += 1
-                    taken.append(seq)
-                else:
-                    lane.closed = True
-                    name.closed = verdict is Verdict.NAME_CLOSED
-                    closed.append((name, lane))
+                elif verdict is not _TAKE:
+                    found.lane.closed = True
+                    found.name.closed = verdict is Verdict.NAME_CLOSED
+                    closed.append((found.name, found.lane))
         finally:
             self._open(closed, source)
         return taken
+
+    def _take_run(
+        self, taken: list[int], limit: int, gate: Gate, source: Source, next_one: Next
+    ) -> Verdict:
+        """Take jobs of one lane for as long as they are next; return the gate's last word."""
+        name, lane, seq, until = next_one
+        key = lane.key.removeprefix(SHELL) or None
+        self._touched.add(name)
+        while (verdict := gate(name.name, key, name.shell)) is _TAKE:
+            lane.discard(seq)
+            name.gone.add(seq)
+            self._count += 1
+            taken.append(seq)
+            if until is None or len(taken) == limit or self._count % FAIRNESS == FAIRNESS - 1:
+                break
+            order = lane.head(source)
+            if order is None or order >= until:
+                break
+            seq = order[2]
+        return verdict
 
     def _name(self, name: str, key: str) -> Name:
         """Return the name that a lane belongs to, which may be a new one."""
@@ -236,7 +258,7 @@ class Lanes:
         for name in {name for name, _ in closed}:
             self._names.offer(_heading(name.name, name.shell), source)
 
-    def _next(self, source: Source) -> tuple[Name, Lane, int] | None:
+    def _next(self, source: Source) -> Next | None:
         if self._count % FAIRNESS == FAIRNESS - 1:
             found = self._eldest(source)
             if found is not None:
@@ -244,12 +266,13 @@ class Lanes:
         name = self._names.first(source)
         if name is None or name.next is None or name.offered is None:
             return None
-        return name, name.next, name.offered[2]
+        rivals = [r for r in (self._names.rival(), name.lanes.rival()) if r is not None]
+        return Next(name, name.next, name.offered[2], min(rivals, default=_AFTER_ALL))
 
-    def _eldest(self, source: Source) -> tuple[Name, Lane, int] | None:
+    def _eldest(self, source: Source) -> Next | None:
         best: tuple[Elder, Name] | None = None
         for name in self._names.all():
             elder = name.elder(source)
             if elder is not None and (best is None or elder < best[0]):
                 best = elder, name
-        return (best[1], best[1].lane(best[0][2]), best[0][1]) if best else None
+        return Next(best[1], best[1].lane(best[0][2]), best[0][1], None) if best else None

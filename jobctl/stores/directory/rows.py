@@ -12,6 +12,8 @@ from jobctl.stores.directory.segments import Place
 #: A status is kept as its place here.
 STATUSES = tuple(Status)
 NUMBER = {status: number for number, status in enumerate(STATUSES)}
+_PENDING = Status.PENDING
+_RUNNING = Status.RUNNING
 #: What `ready` is of a pending job that waits for others.
 BLOCKED = 4
 #: Before, between and after the tags of a job; none of them can contain it.
@@ -95,11 +97,11 @@ def columns(entry: Any) -> tuple[Any, ...]:
     created = 0 if created_at is None else (created_at - _EPOCH) // _MICROSECOND
     due = 0 if run_at is None else micros(run_at)
     ready = number = 0
-    if status is Status.PENDING:
+    if status is _PENDING:
         ready = 2 if due else 1
     else:
         number = NUMBER[status]
-        if status is Status.RUNNING and entry.cancelling:
+        if status is _RUNNING and entry.cancelling:
             ready = 3
     return (
         entry.name,

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import partial
-from itertools import accumulate, repeat
+from itertools import accumulate, islice, repeat
 from typing import Any, NamedTuple
 
 from jobctl.core.job import Job
@@ -17,6 +17,8 @@ from jobctl.stores.directory import lines
 from jobctl.stores.directory.layout import Layout, open_file, store_error
 
 _CHUNK = 1 << 20
+#: So many bytes between two records cost less to read than to skip.
+_GAP = 4096
 #: So many bytes of lines are read at a time.
 _LINES = 256 << 10
 _MAX_OPEN = 32
@@ -113,11 +115,19 @@ class Segments:
 
     def job(self, place: Place) -> Job[Any] | None:
         """Return the job whose record stands at `place`, None if it is not there, intact."""
-        text = self.read(place)
-        try:
-            return None if text is None else lines.decode_job(text)
-        except UNREADABLE:
-            return None
+        return _job(self.read_raw(place), place)
+
+    def jobs(self, places: Sequence[Place]) -> list[Job[Any] | None]:
+        """Return what `job` returns for each place; those close together are read at once."""
+        found: list[Job[Any] | None] = []
+        window, segment, begin = b"", 0, 0
+        for k, place in enumerate(places):
+            at = place.offset - begin
+            if place.segment != segment or at < 0 or at + place.length > len(window):
+                segment, begin, at = place.segment, place.offset, 0
+                window = self.read_raw(Place(segment, begin, _reach(places, k) - begin))
+            found.append(_job(window[at : at + place.length], place))
+        return found
 
     def note(self, place: Place) -> Note | None:
         """Return the note that stands at `place`, None if it is not there, intact."""
@@ -189,6 +199,29 @@ class Segments:
     def close(self) -> None:
         """Close every descriptor."""
         self.forget_all()
+
+
+def _job(text: bytes, place: Place) -> Job[Any] | None:
+    """Return the job in what was read at a place, None if that is not it, intact."""
+    try:
+        whole = len(text) == place.length and lines.intact(text)
+        return lines.decode_job(text) if whole else None
+    except UNREADABLE:
+        return None
+
+
+def _reach(places: Sequence[Place], first: int) -> int:
+    """Return where to end a reading that begins at the first of these places."""
+    segment, begin, length = places[first]
+    end = begin + length
+    for place in islice(places, first + 1, None):
+        behind = place.offset + place.length
+        if place.segment != segment or not end <= place.offset <= end + _GAP:
+            break
+        if behind - begin > _CHUNK:
+            break
+        end = behind
+    return end
 
 
 def first_line(fd: int) -> bytes:

@@ -116,6 +116,12 @@ class DirectoryStore:
         with self.transaction() as tx:
             return compact_step(tx)
 
+    def catch_up(self) -> None:
+        """Tell the index what it was not told while there was more to do."""
+        if self._writer is not None and self._writer.writer.lag:
+            with self.transaction() as tx:
+                tx.index()
+
     # -- reading -----------------------------------------------------------------------
 
     def get(self, job_id: str) -> AnyJob | None:
@@ -194,11 +200,6 @@ class DirectoryStore:
         """Return how many jobs have each status."""
         counts = self._reader.ask(lambda index: index.counts())
         return Stats(**{status.value: n for status, n in counts.items()})
-
-    def next_run_at(self) -> datetime | None:
-        """Return when the next delayed job is due, None if none waits."""
-        due = self._reader.ask(lambda index: index.next_due())
-        return None if due is None else moment(due)
 
     def oldest_due(self, now: datetime) -> AnyJob | None:
         """Return the pending job that has been due for longest, None if none is due."""

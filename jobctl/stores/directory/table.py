@@ -21,6 +21,7 @@ Found = tuple[Any, Where]
 #: The kinds of lines that tell of jobs.
 _JOBS = ("job", "tombstone")
 _COMPLETED = NUMBER[Status.COMPLETED]
+_PENDING = Status.PENDING
 _INSERT = "INSERT INTO jobs VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)"
 _UPDATE = (
     "UPDATE jobs SET rev=?, status=?, ready=?, due=?, since=?, finished=?, started=?, "
@@ -177,7 +178,7 @@ class JobTable(Known, Queries, Tags, Waits):
                 fresh.append(new)
                 changed.append(job_id)
                 if entry.after:
-                    if entry.status is Status.PENDING:
+                    if entry.status is _PENDING:
                         waits[entry.seq] = entry.after
                     else:
                         over.append(entry.seq)
@@ -198,7 +199,7 @@ class JobTable(Known, Queries, Tags, Waits):
             name, key, status, ready, rank, due, since, finished, started, tries, *more = values
             if (old.status == _COMPLETED) != (status == _COMPLETED):
                 changed.append(job_id)
-            if entry.status is not Status.PENDING:
+            if entry.status is not _PENDING:
                 if entry.after:
                     over.append(entry.seq)
             elif old.rev != entry.rev:
@@ -257,4 +258,4 @@ def _rows(
 
 def _may_be_new(entry: Any) -> bool:
     """Return whether a line may be of a job that has just taken the place of another."""
-    return entry.status is Status.PENDING and not entry.attempts
+    return entry.status is _PENDING and not entry.attempts

@@ -8,7 +8,7 @@ commit then fails: the next one folds the lines in.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -22,7 +22,7 @@ from jobctl.errors import StaleJob, StoreFull
 from jobctl.stores.directory import room
 from jobctl.stores.directory.draft import Draft
 from jobctl.stores.directory.reader import damaged
-from jobctl.stores.directory.rows import micros
+from jobctl.stores.directory.rows import micros, moment
 from jobctl.stores.directory.segments import Line, Place
 from jobctl.stores.directory.writer import IndexWriter
 
@@ -65,8 +65,8 @@ class DirectoryTransaction:
         if job_id in self._draft.jobs:
             return self._draft.jobs[job_id]
         index = self.index(behind=True)
-        if job_id in self.writer.lag.jobs:
-            return self.writer.lag.jobs[job_id]
+        if job_id in self.writer.lag:
+            return self.writer.lag.get(job_id)
         found = index.get(job_id)
         if found is None:
             return None
@@ -84,10 +84,13 @@ class DirectoryTransaction:
 
     def settle(self, jobs: Iterable[AnyJob]) -> list[AnyJob]:
         """Write the next states of claimed jobs; return those that were stale."""
-        stale = []
+        stale: list[AnyJob] = []
+        index = None
         for job in jobs:
-            self._settles = True
-            if self._is_next(job):
+            if index is None:
+                self._settles = True  # the room for it is there
+                index = self.index(behind=True)
+            if self._is_next(job, index):
                 self._draft.save(job)
                 self._plain = self._plain and job.status.finished
             else:
@@ -114,21 +117,26 @@ class DirectoryTransaction:
         while len(claimed) < limit:
             wanted = limit - len(claimed)
             seqs = lanes.take(wanted, gate, index)
-            for seq in seqs:
-                found = self._claimable(seq, index)
-                if found is not None:
-                    claimed.append(claim_job(found, now))
-                    self._grows = True
-                    self._draft.save(claimed[-1])
+            for found in self._claimable(seqs, index):
+                claimed.append(claim_job(found, now))
+                self._grows = True
+                self._draft.save(claimed[-1])
             if len(seqs) < wanted:
                 # A short claim says that nothing more is due that may run.
                 if lanes.full:
                     break
                 if not more:
-                    self._plain = False  # it goes on slowly: somebody will look at the index
                     break
                 more = self.writer.promote(limit, micros(now))
         return claimed
+
+    def next_run_at(self) -> datetime | None:
+        """Return when the next delayed job is due, None if none waits."""
+        due = self.index(behind=True).next_due()
+        known = [] if due is None else [moment(due)]
+        jobs = (job for job in self._draft.jobs.values() if job and not job.after)
+        own = [job.run_at for job in jobs if job.status is Status.PENDING and job.run_at]
+        return min((*known, *own), default=None)
 
     def delete(self, job: AnyJob) -> None:
         """Remove a job that was read; StaleJob if it was changed meanwhile."""
@@ -175,7 +183,7 @@ class DirectoryTransaction:
     def cancelling(self) -> list[str]:
         """Return the ids of running jobs that shall end."""
         stopping = self.index(behind=True).stopping()
-        ended = self.writer.lag.jobs
+        ended = self.writer.lag
         return [job_id for job_id in stopping if job_id not in ended]
 
     # -- the steps ---------------------------------------------------------------------
@@ -298,12 +306,13 @@ class DirectoryTransaction:
         # Deletes and cancels help against a full disk, but must not leave nothing.
         return 0 if self._settles else self._whole_reserve // 2
 
-    def _is_next(self, job: AnyJob) -> bool:
+    def _is_next(self, job: AnyJob, index: Index | None = None) -> bool:
         if job.id in self._draft.jobs:
             own = self._draft.jobs[job.id]
             return own is not None and own.rev + 1 == job.rev
-        index = self.index(behind=True)
-        old = self.writer.lag.jobs.get(job.id) or index.known(job.id)
+        if index is None:
+            index = self.index(behind=True)
+        old = self.writer.lag.get(job.id) or index.known(job.id)
         return old is not None and old.rev + 1 == job.rev and old.seq == job.seq
 
     def _may_wait(self) -> bool:
@@ -320,21 +329,20 @@ class DirectoryTransaction:
             self._waits = index.any_waits()
         return self._waits
 
-    def _claimable(self, seq: int, index: Index) -> AnyJob | None:
-        row = index.ready_by_seq(seq)
-        if row is None:
-            return None
-        if row.id in self._draft.jobs:
-            job = self._draft.jobs[row.id]
-        else:
-            job = self.store.journal.job(row.place)
-            if job is None or job.id != row.id:
+    def _claimable(self, seqs: Sequence[int], index: Index) -> Iterator[AnyJob]:
+        own = self._draft.jobs
+        rows = index.ready_by_seqs(seqs)
+        places = [row.place for row in rows if row.id not in own]
+        records = iter(self.store.journal.jobs(places))
+        for row in rows:
+            job = own[row.id] if row.id in own else next(records)
+            if row.id not in own and (job is None or job.id != row.id):
                 # One bad record never stops the store: it leaves the index and the rest go on.
                 bad = Line(row.place, self.store.journal.read_raw(row.place))
                 self.store.journal.quarantine(bad, f"the record of job {row.id} is damaged")
                 index.drop(row)
-                return None
-        return job if job is not None and job.status is Status.PENDING else None
+            elif job is not None and job.status is Status.PENDING:
+                yield job
 
     def _number(self) -> None:
         self.lock()

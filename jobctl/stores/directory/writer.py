@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
+from jobctl.core.job import Status
 from jobctl.errors import StoreError
 from jobctl.stores.directory import lines
 from jobctl.stores.directory.journal import REFUSED, SEGMENT_SIZE
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from jobctl.stores.directory.store import DirectoryStore
     from jobctl.stores.directory.table import Folded
 
+_RUNNING = Status.RUNNING
 #: An add folds a step when so many bytes of the journal are not in the index.
 _UNFOLDED = 4 << 20
 #: Delayed jobs that become ready at a time.
@@ -72,7 +74,9 @@ class IndexWriter:
         """Fold in the lag."""
         if self.lag:
             assert self.index is not None
-            self._follow(self.index.fold(self.lag.lines, skipped=self.lag.jobs))
+            written = self.lag.lines
+            self.index.fold(written, skipped=self.lag)  # the lanes have followed: see put_off
+            self.index.expect(one for one in written if one[0].status is _RUNNING)
             self._reach(self.lag.last)
             self.lag.clear()
 
@@ -82,11 +86,13 @@ class IndexWriter:
         They are of jobs that were claimed, or had been, and have ended: the lanes know. Only
         who claims has them often enough for it.
         """
-        if self._lanes is None or not self._lanes.active or self.lag.full:
+        if self._lanes is None or not self._lanes.active:
             return False
         self.lag.add(jobs, written)
         self._unsynced = False
         try:
+            if self.lag.full:
+                self.catch_up()
             self.finish(0)
         except sqlite3.Error as err:
             self.distrust(err, locked=True)
@@ -122,14 +128,13 @@ class IndexWriter:
         """
         assert self.index is not None
         try:
+            self.catch_up()
             places = [line.place for line in written[: len(entries)]]
-            new = zip(entries, places, strict=True)
-            folded = self.index.fold([*self.lag.lines, *new], skipped=self.lag.jobs)
+            folded = self.index.fold(list(zip(entries, places, strict=True)))
             for line in written:
                 if line.place in folded.refused:
                     self._store.journal.quarantine(line, REFUSED)
             self._follow(folded)
-            self.lag.clear()
             self._reach(written[-1])
             self._unsynced = False
             self.finish(0)

@@ -148,14 +148,6 @@ class MemoryStore:
         """Return how many jobs have each status."""
         return _count(self._jobs())
 
-    def next_run_at(self) -> datetime | None:
-        """Return when the next delayed job is due, None if none waits."""
-        state = self._state
-        waiting = self._jobs(
-            lambda job: job.status is Status.PENDING and not state.blocked(job)
-        )
-        return min((job.run_at for job in waiting if job.run_at), default=None)
-
     def oldest_due(self, now: datetime) -> AnyJob | None:
         """Return the pending job that has been due for longest, None if none is due."""
         job = min(self._state.due(now), key=by_waiting, default=None)
@@ -221,6 +213,9 @@ class MemoryStore:
             yield MemorySeat(self.files, self._reader)
         finally:
             self._taken.release()
+
+    def catch_up(self) -> None:
+        """Do nothing: nothing is put off."""
 
     def pulse(self, patience: float) -> Pulse:
         """Wake the daemon, and see whether it takes note within `patience` seconds."""

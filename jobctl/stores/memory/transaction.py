@@ -78,6 +78,12 @@ class MemoryTransaction:
         jobs = self._state.jobs.values()
         return [job.id for job in jobs if job.status is Status.RUNNING and job.cancelling]
 
+    def next_run_at(self) -> datetime | None:
+        """Return when the next delayed job is due, None if none waits."""
+        jobs = self._state.jobs.values()
+        waiting = (j for j in jobs if j.status is Status.PENDING and not self._state.blocked(j))
+        return min((job.run_at for job in waiting if job.run_at), default=None)
+
     def delete(self, job: AnyJob) -> None:
         """Remove a job. Raises StaleJob if it was changed meanwhile."""
         if not self._is_at(job.id, job.rev):
