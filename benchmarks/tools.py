@@ -40,7 +40,8 @@ HUEY_FULL = "huey, SqliteHuey full, threads"
 TOOLS = [
     Tool(JOBCTL, "jobctl", "default", 4000, 10_000, POWER,
          "a process for each handler at a time, from a fork server; recovered when killed"),
-    Tool(BARE, "bare", "default", 5000, 0, POWER, "nothing: the limit of the disk"),
+    Tool(BARE, "bare", "default", 5000, 15_000, POWER,
+         "a process for each job at a time, from a bare loop: the limit of Python"),
     Tool(HUEY_FULL, "huey", "sqlite full thread", 2000, 1500, POWER,
          f"threads of one process, polling every 10 ms; {LOST}"),
     Tool("huey, SqliteHuey full, processes", "huey", "sqlite full process", 2000, 800, POWER,

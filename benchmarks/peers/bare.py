@@ -1,15 +1,21 @@
-"""No tool at all: append and fdatasync of as many bytes as a job has, the limit of the disk."""
+"""No tool at all: append and fdatasync of as many bytes as a job has, the limit of the disk.
+
+Its jobs are run by bareloop.py, the limit of the language.
+"""
 
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 
+import msgspec
+
 from benchmarks.kit import Figure, timed
 from benchmarks.peers.jobctl import Jobctl
-from benchmarks.peers.peer import NotThereError, Peer, Work
+from benchmarks.peers.peer import Peer, Work
 from benchmarks.peers.protocol import speak
 from benchmarks.peers.work import job
 from jobctl import Queue
@@ -21,6 +27,8 @@ TURNS = 20
 class Bare(Peer):
     """A file, and two system calls."""
 
+    _fifo = 0  # that of the loop, once there is one
+
     @contextmanager
     def serve(self) -> Iterator[None]:
         """Learn how long the line of a job is: that of a second one, the first has a header."""
@@ -30,6 +38,7 @@ class Bare(Peer):
             before = segment.stat().st_size
             queue.add("work", job(1000))
             size = segment.stat().st_size - before
+        self._size = size
         self._line = b"x" * (size - 1) + b"\n"
         yield
 
@@ -38,17 +47,33 @@ class Bare(Peer):
         self._file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
 
     def add(self, job: Work, *, asynchronous: bool = False) -> object:
-        os.write(self._file, self._line)
+        os.write(self._file, self._text(job) if self._fifo else self._line)
         os.fdatasync(self._file)
+        self._wake()
         return None
 
     def add_many(self, jobs: Sequence[Work], *, asynchronous: bool = False) -> object:
-        os.write(self._file, self._line * len(jobs))
+        text = b"".join(map(self._text, jobs)) if self._fifo else self._line * len(jobs)
+        os.write(self._file, text)
         os.fdatasync(self._file)
+        self._wake()
         return None
 
     def workers(self, concurrency: int, *, asynchronous: bool = False) -> list[list[str]]:
-        raise NotThereError("it runs nothing")
+        self.no_coroutines(asynchronous)
+        path = self.folder / "wake"
+        os.mkfifo(path)
+        (self.folder / "bare").touch()
+        self._fifo = os.open(path, os.O_RDWR | os.O_NONBLOCK)
+        loop = "benchmarks.peers.bareloop"
+        return [[sys.executable, "-m", loop, str(self.folder), str(concurrency)]]
+
+    def _text(self, job: Work) -> bytes:
+        return msgspec.json.encode({"data": job}).ljust(self._size - 1) + b"\n"
+
+    def _wake(self) -> None:
+        if self._fifo:
+            os.write(self._fifo, b"\0")
 
 
 def pair(bare: Bare, size: int) -> Iterator[Figure]:
