@@ -51,8 +51,11 @@ def _is_plain(value: Any, budget: int) -> bool:
     Every value takes a byte at least, so there are at most `budget` of them. The count
     also ends the walk through data that holds one list many times over.
     """
+    kind = type(value)
     level: list[Any] = [(value,)]
-    for _ in range(DEPTH + 1):
+    if kind is dict or kind is list or kind is tuple:
+        budget, level = budget - 1, [value]
+    for _ in range(DEPTH):
         below = []
         for holder in level:
             budget -= len(holder)

@@ -78,7 +78,8 @@ class QueueService(Looking):
     def _put(self, wanted: Wanted) -> Added:
         with self._store.transaction() as tx:
             added = put(tx, wanted)
-            self._beside.forget_replaced([wanted])
+            if wanted.named:
+                self._beside.forget_replaced([wanted])
         self._store.wake()
         return added
 

@@ -13,6 +13,7 @@ import pytest
 
 from jobctl.core.job import Status
 from jobctl.errors import StoreBusy
+from jobctl.stores.directory.locks import WriteLock
 from jobctl.stores.directory.store import DirectoryStore
 from tests.helpers import claim, eventually, ids, make_job, put
 
@@ -169,3 +170,25 @@ def test_the_first_holder_of_all_is_named(tmp_path: Path) -> None:
     assert store.lock.holder() == str(os.getpid())
     store.lock.release()
     store.close()
+
+
+def test_a_lock_that_is_free_in_a_moment_costs_no_thread(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who adds holds it for about as long as a thread takes to be made."""
+    holder, waiter = WriteLock(tmp_path / "lock"), WriteLock(tmp_path / "lock")
+    holder.acquire()
+    pauses: list[float] = []
+
+    def pause(seconds: float) -> None:
+        pauses.append(seconds)
+        if len(pauses) == 3:
+            holder.release()
+
+    monkeypatch.setattr("jobctl.stores.directory.locks.time.sleep", pause)
+    monkeypatch.setattr("jobctl.stores.directory.locks.threading.Thread", None)
+    waiter.acquire()
+    assert len(pauses) == 3
+    waiter.release()
+    holder.close()
+    waiter.close()

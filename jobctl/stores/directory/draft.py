@@ -84,6 +84,22 @@ class Draft:
                 if job.rev == 1 and job.status is _PENDING:
                     self._fresh.append(job)
 
+    def encoded_adds(self) -> list[bytes] | None:
+        """Return the open lines of new jobs, each up to its seq, which comes last.
+
+        So all that takes time is done before the lock is taken. None if there is anything
+        else, or an id that stands there twice: its jobs share their seq.
+        """
+        if self._raw or len(self.jobs) != len(self.writes):
+            return None
+        found = []
+        for write in self.writes:
+            line = lines.encode(write)
+            if not line.endswith(lines.NO_SEQ):
+                return None
+            found.append(line[:-1])
+        return found
+
     def early(self, *, others_wait: bool) -> list[Write]:
         """Return what the index must know, before the commit, to say what is next.
 

@@ -27,6 +27,9 @@ _ID = re.compile(rb'\{"kind":"(?:job|tombstone)","id":"([A-Za-z0-9._:@-]+)"')
 #: Bytes at the end of a segment that are enough to see `tx` and `crc`.
 END_LENGTH = 64
 
+#: How the open line of a job ends that has no seq yet.
+NO_SEQ = b',"seq":0'
+
 _encode = msgspec.json.Encoder().encode
 _decode_job = msgspec.json.Decoder(Job[Any]).decode
 
@@ -129,8 +132,23 @@ def encode(thing: object) -> bytes:
 
 def seal(line: bytes, k: int, n: int) -> bytes:
     """Return the whole line, with its place in the transaction, checksum and newline."""
-    body = b'%b,"tx":[%d,%d]' % (line, k, n)
-    return b'%b,"crc":"%08x"}\n' % (body, zlib.crc32(b"}", zlib.crc32(body)))
+    return _with_checksum(b'%b,"tx":[%d,%d]}' % (line, k, n))
+
+
+def seal_adds(adds: list[bytes], base: int) -> list[bytes]:
+    """Return the whole lines of one transaction of open ones that end before their seq.
+
+    The first gets the seq `base`, the others those that follow.
+    """
+    n = len(adds)
+    return [
+        _with_checksum(b'%b%d,"tx":[%d,%d]}' % (line, base + k, k + 1, n))
+        for k, line in enumerate(adds)
+    ]
+
+
+def _with_checksum(text: bytes) -> bytes:
+    return b'%b,"crc":"%08x"}\n' % (text[:-1], zlib.crc32(text))
 
 
 def checksum(line: bytes) -> str:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import fcntl
 import os
 import threading
+import time
 from pathlib import Path
 
 from jobctl.errors import StoreBusy
@@ -19,6 +20,9 @@ from jobctl.stores.directory.layout import open_file, store_error
 
 #: Seconds that a writer waits before it gives up.
 PATIENCE = 10.0
+#: Seconds of the pauses after which the lock is tried again, before a thread waits for it in
+#: the kernel: who adds holds it for about as long as a thread takes to be made.
+PAUSES = (0.0, 0.0, 0.0, 0.0, *(100e-6 * 1.5**n for n in range(9)))
 _WIDTH = 64
 
 
@@ -48,7 +52,8 @@ class WriteLock:
         try:
             fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            self._wait(self._patience if patience is None else patience)
+            if not self._try_again():
+                self._wait(self._patience if patience is None else patience)
         except OSError as err:
             raise store_error(err, self._path) from err
         try:
@@ -77,6 +82,19 @@ class WriteLock:
         """Write down how many bytes shall be left for what runs. The lock is held."""
         self.reserve = size
         self._write()
+
+    def _try_again(self) -> bool:
+        for pause in PAUSES:
+            if pause:
+                time.sleep(pause)  # nobody tells when it is worth to look
+            else:
+                os.sched_yield()
+            try:
+                fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                continue
+            return True
+        return False
 
     def _wait(self, patience: float) -> None:
         # flock knows no time-out and must not be interrupted by signals that belong to the

@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import sqlite3
 import threading
-from collections.abc import Collection, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Collection, Sequence
+from contextlib import AbstractContextManager
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -62,7 +62,7 @@ class DirectoryStore:
     def _start(self) -> None:
         self.lock = WriteLock(self.layout.write_lock, self._patience)
         self.journal = Journal(self.layout, self.store_id)
-        self._writing = threading.Lock()
+        self.writing = threading.Lock()  # the right of a thread to write
         self._writing_thread = 0  # whose transaction is open
         self._writer: DirectoryTransaction | None = None
         self._reader = Reader(self)
@@ -82,28 +82,31 @@ class DirectoryStore:
 
     # -- writing -----------------------------------------------------------------------
 
-    @contextmanager
-    def transaction(self) -> Iterator[DirectoryTransaction]:
+    def transaction(self) -> AbstractContextManager[DirectoryTransaction]:
         """Open a transaction; it takes the write lock when it first needs it."""
-        if self.in_transaction():
-            raise RuntimeError(NESTED)
-        with self._writing:
-            self._writing_thread = threading.get_ident()
-            if self._writer is None:
-                self._writer = DirectoryTransaction(self)
-            tx = self._writer
-            try:
-                yield tx
+        return _Opened(self)
+
+    def begin(self) -> DirectoryTransaction:
+        """Begin a transaction. The right to write is this thread's."""
+        self._writing_thread = threading.get_ident()
+        if self._writer is None:
+            self._writer = DirectoryTransaction(self)
+        return self._writer
+
+    def end(self, tx: DirectoryTransaction, *, commit: bool) -> None:
+        """End a transaction, after it was committed if that is asked."""
+        try:
+            if commit:
                 if tx is not self._writer:
                     raise RuntimeError(FORKED)
                 tx.commit()
-            except sqlite3.Error as err:
-                tx.distrust(err)
-                raise index_error(err, self.layout.index) from err
-            finally:
-                if tx is self._writer:  # else it is the parent's
-                    self._writing_thread = 0
-                    tx.end()
+        except sqlite3.Error as err:
+            tx.distrust(err)
+            raise index_error(err, self.layout.index) from err
+        finally:
+            if tx is self._writer:  # else it is the parent's
+                self._writing_thread = 0
+                tx.end()
 
     def in_transaction(self) -> bool:
         """Return whether this thread has a transaction open: it must not wait for itself."""
@@ -298,7 +301,7 @@ class DirectoryStore:
 
     def keep_room(self, size: int) -> None:
         """Be told how many bytes what runs may write; adds leave so much room from now on."""
-        with self._writing:
+        with self.writing:
             self.lock.acquire()
             try:
                 self.lock.note_reserve(size)
@@ -311,7 +314,7 @@ class DirectoryStore:
 
     def close(self) -> None:
         """Let go of everything that is open."""
-        with self._reader.lock, self._writing:
+        with self._reader.lock, self.writing:
             self._reader.close()
             if self._writer is not None:
                 self._writer.close()
@@ -329,7 +332,7 @@ class DirectoryStore:
         if self.in_transaction():
             return
         if self._reader.lock.acquire(timeout=self._patience):
-            if not self._reader.asked and self._writing.acquire(timeout=self._patience):
+            if not self._reader.asked and self.writing.acquire(timeout=self._patience):
                 self._rest = True
                 self._reader.drop()
                 if self._writer is not None:
@@ -341,7 +344,7 @@ class DirectoryStore:
         """Go on in the process that has forked."""
         if self._rest:
             self._rest = False
-            self._writing.release()
+            self.writing.release()
             self._reader.lock.release()
 
     def forked(self) -> None:
@@ -359,6 +362,37 @@ class DirectoryStore:
             _left.append((self._reader, self._writer, self.journal))
             leave(self.layout.index)
         self._start()
+
+
+class _Opened:
+    """A transaction as a context: a generator's would take longer than most of an add."""
+
+    __slots__ = ("_store", "_tx", "_writing")
+
+    def __init__(self, store: DirectoryStore) -> None:
+        self._store = store
+
+    def __enter__(self) -> DirectoryTransaction:
+        if self._store.in_transaction():
+            raise RuntimeError(NESTED)
+        self._writing = self._store.writing  # a child that is forked has another one
+        self._writing.acquire()
+        try:
+            self._tx = self._store.begin()
+        except BaseException:
+            self._writing.release()
+            raise
+        return self._tx
+
+    def __exit__(self, kind: object, err: BaseException | None, trace: object) -> None:
+        try:
+            if isinstance(err, sqlite3.Error):
+                self._tx.distrust(err)
+                self._store.end(self._tx, commit=False)
+                raise index_error(err, self._store.layout.index) from err
+            self._store.end(self._tx, commit=err is None)
+        finally:
+            self._writing.release()
 
 
 def index_error(err: sqlite3.Error, path: Path) -> StoreError:

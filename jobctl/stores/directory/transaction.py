@@ -19,7 +19,7 @@ from jobctl.core.job import claim as claim_job
 from jobctl.core.note import PAUSE, Note
 from jobctl.core.store import AnyJob, Gate, open_gate
 from jobctl.errors import StaleJob, StoreFull
-from jobctl.stores.directory import room
+from jobctl.stores.directory import lines, room
 from jobctl.stores.directory.draft import Draft
 from jobctl.stores.directory.reader import damaged
 from jobctl.stores.directory.rows import micros, moment
@@ -39,16 +39,19 @@ class DirectoryTransaction:
     def __init__(self, store: DirectoryStore) -> None:
         self.store = store
         self.writer = IndexWriter(store)
+        self._draft = Draft()
         self._reset()
 
     def _reset(self) -> None:
         self._locked = False
         self._tail = 0
         self._size = 0
-        self._draft = Draft()
+        if not self._draft.empty:
+            self._draft = Draft()
         self._without_index = False
         self._grows = False  # it adds jobs or claims them: then more room will be needed
         self._settles = False  # it ends jobs, for which the room is
+        self._only_adds = True
         self._plain = True  # all it does is to claim, and to write how what was claimed ended
         self._waits: bool | None = None  # whether jobs wait for others, if that was asked
 
@@ -80,7 +83,7 @@ class DirectoryTransaction:
         if not self._is_next(job):
             raise StaleJob(f"job {job.id} was changed by somebody else: read it again")
         self._draft.save(job)
-        self._plain = False
+        self._plain = self._only_adds = False
 
     def settle(self, jobs: Iterable[AnyJob]) -> list[AnyJob]:
         """Write the next states of claimed jobs; return those that were stale."""
@@ -88,7 +91,7 @@ class DirectoryTransaction:
         index = None
         for job in jobs:
             if index is None:
-                self._settles = True  # the room for it is there
+                self._settles, self._only_adds = True, False  # the room for it is there
                 index = self.index(behind=True)
             if self._is_next(job, index):
                 self._draft.save(job)
@@ -145,7 +148,7 @@ class DirectoryTransaction:
             raise StaleJob(f"job {job.id} was changed by somebody else: read it again")
         self._number()
         self._draft.delete(job, gone.rev)
-        self._plain = False
+        self._plain = self._only_adds = False
 
     def dependents(self, job_id: str) -> list[AnyJob]:
         """Return the pending jobs that have this one in their `after`."""
@@ -164,14 +167,14 @@ class DirectoryTransaction:
     def put(self, note: Note) -> None:
         """Write a note in place of the one with its topic and key."""
         self._draft.put(note)
-        self._plain = False
+        self._plain = self._only_adds = False
 
     def drop(self, topic: str, key: str) -> None:
         """Remove a note, if it is there."""
         old = self.note(topic, key)
         if old is not None:
             self._draft.drop(old)
-            self._plain = False
+            self._plain = self._only_adds = False
 
     def note(self, topic: str, key: str) -> Note | None:
         """Return a note as this transaction sees it."""
@@ -242,8 +245,14 @@ class DirectoryTransaction:
             if self.writer.open:
                 self._keep_folded()
             return
-        self._number()
-        entries, texts = self._draft.writes, self._draft.seal()
+        adds = None if self._locked or not self._only_adds else self._draft.encoded_adds()
+        if adds is None:
+            self._number()
+            texts = self._draft.seal()
+        else:
+            self.lock()
+            texts = lines.seal_adds(adds, self._base)
+        entries = self._draft.writes
         may_wait = self.writer.open and self._may_wait()
         places = self.store.journal.append(texts, self._size, self._reserve)
         self._draft = Draft()
@@ -270,12 +279,12 @@ class DirectoryTransaction:
     def append_raw(self, record: dict[str, Any]) -> None:
         """Write a line of the store's own housekeeping."""
         self._draft.append_raw(record)
-        self._plain = False
+        self._plain = self._only_adds = False
 
     def copy(self, thing: AnyJob | Note) -> None:
         """Write a job or a note again as it is, so that its old line may go."""
         self._draft.copy(thing)
-        self._plain = False
+        self._plain = self._only_adds = False
         self._grows = True
 
     def close(self) -> None:
@@ -346,7 +355,12 @@ class DirectoryTransaction:
 
     def _number(self) -> None:
         self.lock()
-        self._draft.number((self._tail << 32) | self._size)
+        self._draft.number(self._base)
+
+    @property
+    def _base(self) -> int:
+        """The seq of a job that is added at the end of the journal."""
+        return (self._tail << 32) | self._size
 
     def _fold(self, *, letting_others_write: bool) -> None:
         self.lock()
