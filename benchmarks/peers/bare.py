@@ -53,8 +53,7 @@ class Bare(Peer):
         return None
 
     def add_many(self, jobs: Sequence[Work], *, asynchronous: bool = False) -> object:
-        text = b"".join(map(self._text, jobs)) if self._fifo else self._line * len(jobs)
-        os.write(self._file, text)
+        os.write(self._file, b"".join(map(self._text, jobs)))
         os.fdatasync(self._file)
         self._wake()
         return None

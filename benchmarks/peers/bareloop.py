@@ -72,6 +72,8 @@ class Loop:
                 said = sock.recv(_ROOM)
             except BlockingIOError:
                 return
+            if not said:
+                sys.exit("a worker has ended")
             self._workers[sock] -= 1
             self._ended.append(said)
 

@@ -134,16 +134,20 @@ class Keeper:
                 reply = Reply(request, now, bug=err)
             self._replies.put(reply)
             os.eventfd_write(self._event, 1)
+        self._catch_up()
 
     def _next(self) -> Request | None:
         """Wait for the next request, and use a rest in which there is none."""
         try:
             request = self._requests.get(timeout=REST)
         except Empty:
-            with suppress(StoreError):  # whoever looks for it does it himself
-                self._store.catch_up()
+            self._catch_up()
             request = self._requests.get()
         return request
+
+    def _catch_up(self) -> None:
+        with suppress(StoreError):  # whoever looks for it does it himself
+            self._store.catch_up()
 
 
 def serve(store: Store, request: Request, now: datetime) -> Reply:
