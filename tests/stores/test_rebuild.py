@@ -415,6 +415,20 @@ def test_a_job_that_comes_back_within_a_fold_has_its_own_tags(index: Index) -> N
     assert index.execute("SELECT tag FROM tags").fetchall() == [("new",)]
 
 
+@pytest.mark.parametrize("before", [(), ("x",)])
+@pytest.mark.parametrize("after", [(), ("y",)])
+def test_a_job_that_comes_back_within_a_fold_waits_for_its_own(
+    index: Index, before: tuple[str, ...], after: tuple[str, ...]
+) -> None:
+    """Its rev is the same again, but not its seq."""
+    job, x, y, other = _numbered(4)
+    told(index, msgspec.structs.replace(job, after=before), x, y)
+    back = msgspec.structs.replace(job, seq=other.seq, after=after)
+    told(index, lines.Tombstone(job.id, 2, job.seq), back)  # type: ignore[arg-type]  # a line as well
+    deps = index.execute("SELECT seq, dep FROM deps").fetchall()
+    assert deps == [(back.seq, dep) for dep in after]
+
+
 # -- lives at random -----------------------------------------------------------------------
 
 

@@ -199,10 +199,13 @@ class JobTable(Known, Queries, Tags, Waits):
             name, key, status, ready, rank, due, since, finished, started, tries, *more = values
             if (old.status == _COMPLETED) != (status == _COMPLETED):
                 changed.append(job_id)
+            another = old.seq != entry.seq  # it was deleted, and its id was added again
+            if another:
+                over.append(old.seq)
             if entry.status is not _PENDING:
                 if entry.after:
                     over.append(entry.seq)
-            elif old.rev != entry.rev:
+            elif another or old.rev != entry.rev:
                 if entry.after:
                     waits[entry.seq] = entry.after
                 else:
