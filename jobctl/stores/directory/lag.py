@@ -25,9 +25,6 @@ class Lag:
         self.last: Line | None = None
         self._bytes = 0
 
-    def __bool__(self) -> bool:
-        return bool(self._latest)
-
     def __len__(self) -> int:
         return len(self._latest)
 

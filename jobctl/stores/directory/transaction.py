@@ -51,7 +51,6 @@ class DirectoryTransaction:
         self._without_index = False
         self._grows = False  # it adds jobs or claims them: then more room will be needed
         self._settles = False  # it ends jobs, for which the room is
-        self._only_adds = True
         self._plain = True  # all it does is to claim, and to write how what was claimed ended
         self._waits: bool | None = None  # whether jobs wait for others, if that was asked
 
@@ -83,7 +82,7 @@ class DirectoryTransaction:
         if not self._is_next(job):
             raise StaleJob(f"job {job.id} was changed by somebody else: read it again")
         self._draft.save(job)
-        self._plain = self._only_adds = False
+        self._plain = False
 
     def settle(self, jobs: Iterable[AnyJob]) -> list[AnyJob]:
         """Write the next states of claimed jobs; return those that were stale."""
@@ -91,7 +90,7 @@ class DirectoryTransaction:
         index = None
         for job in jobs:
             if index is None:
-                self._settles, self._only_adds = True, False  # the room for it is there
+                self._settles = True  # the room for it is there
                 index = self.index(behind=True)
             if self._is_next(job, index):
                 self._draft.save(job)
@@ -148,7 +147,7 @@ class DirectoryTransaction:
             raise StaleJob(f"job {job.id} was changed by somebody else: read it again")
         self._number()
         self._draft.delete(job, gone.rev)
-        self._plain = self._only_adds = False
+        self._plain = False
 
     def dependents(self, job_id: str) -> list[AnyJob]:
         """Return the pending jobs that have this one in their `after`."""
@@ -167,14 +166,14 @@ class DirectoryTransaction:
     def put(self, note: Note) -> None:
         """Write a note in place of the one with its topic and key."""
         self._draft.put(note)
-        self._plain = self._only_adds = False
+        self._plain = False
 
     def drop(self, topic: str, key: str) -> None:
         """Remove a note, if it is there."""
         old = self.note(topic, key)
         if old is not None:
             self._draft.drop(old)
-            self._plain = self._only_adds = False
+            self._plain = False
 
     def note(self, topic: str, key: str) -> Note | None:
         """Return a note as this transaction sees it."""
@@ -245,7 +244,7 @@ class DirectoryTransaction:
             if self.writer.open:
                 self._keep_folded()
             return
-        adds = None if self._locked or not self._only_adds else self._draft.encoded_adds()
+        adds = None if self._locked else self._draft.encoded_adds()
         if adds is None:
             self._number()
             texts = self._draft.seal()
@@ -279,12 +278,12 @@ class DirectoryTransaction:
     def append_raw(self, record: dict[str, Any]) -> None:
         """Write a line of the store's own housekeeping."""
         self._draft.append_raw(record)
-        self._plain = self._only_adds = False
+        self._plain = False
 
     def copy(self, thing: AnyJob | Note) -> None:
         """Write a job or a note again as it is, so that its old line may go."""
         self._draft.copy(thing)
-        self._plain = self._only_adds = False
+        self._plain = False
         self._grows = True
 
     def close(self) -> None:
