@@ -299,6 +299,17 @@ def retry(job: Job[T]) -> Job[T]:
     )
 
 
+def bring_forward(job: Job[T], now: datetime, latest: datetime) -> Job[T]:
+    """Let a job that waits from the end of its last attempt wait from `now`.
+
+    Nothing changes unless that end is later than `latest`: then a clock was ahead.
+    """
+    ended = job.history[-1].finished_at if job.history else None
+    if job.run_at is None or ended is None or ended <= latest:
+        return job
+    return _change(job, run_at=now + max(timedelta(), job.run_at - ended))
+
+
 def cancel(job: Job[T], now: datetime, reason: JobError | None = None) -> Job[T]:
     """pending -> cancelled; of a running job it is written down that it shall end.
 

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-import msgspec
-
+from jobctl.core import job as transitions
 from jobctl.core.filters import Filter
 from jobctl.core.filterterms import Span, Term
 from jobctl.core.job import Status
-from jobctl.core.store import AnyJob, Store
+from jobctl.core.store import Store
 from jobctl.errors import StaleJob
 
 #: Jobs that one step looks at and changes at most.
@@ -35,19 +34,11 @@ def bring_forward(
     if page.jobs:
         with store.transaction() as tx:
             for job in page.jobs:
-                moved = _from(job, now, latest)
-                if moved is not None:
+                moved = transitions.bring_forward(job, now, latest)
+                if moved is not job:
                     try:
                         tx.save(moved)
                         changed += 1
                     except StaleJob:
                         pass  # somebody was at it meanwhile: it has another time now
     return changed, page.after
-
-
-def _from(job: AnyJob, now: datetime, latest: datetime) -> AnyJob | None:
-    ended = job.history[-1].finished_at if job.history else None
-    if job.run_at is None or ended is None or ended <= latest:
-        return None
-    run_at = now + max(timedelta(), job.run_at - ended)
-    return msgspec.structs.replace(job, run_at=run_at, rev=job.rev + 1)
