@@ -67,7 +67,6 @@ class Plan:
         self._names = names
         self._limits = Limits({}) if limits is None else limits
         self._now = now
-        self._costs: dict[str, float | None] = {}
         #: Whether a limit kept a job back that was due.
         self.held_back = False
         #: Whether a job was due that did not fit.
@@ -98,7 +97,7 @@ class Plan:
         if not self._limits.key_open(key):
             self.held_back = True
             return Verdict.CLOSED
-        if not self._take_place(self._cost(name)):
+        if not self._take_place(self._durations.cost(name)):
             self.full = True
             return Verdict.FULL
         self._limits.begin(name, key, self._now)
@@ -117,8 +116,3 @@ class Plan:
             return False
         self._rooms[self._rooms.index(largest)] = largest - cost
         return True
-
-    def _cost(self, name: str) -> float | None:
-        if name not in self._costs:
-            self._costs[name] = self._durations.cost(name)
-        return self._costs[name]
