@@ -30,7 +30,7 @@ class DirectorySeat:
         self.folder: Path = layout.root
         self._fd = _open_fifo(layout.wake)
         try:
-            # Writers that have found nobody here look again: see DirectoryStore.wake.
+            # Writers that have found nobody here look again: see waker.py.
             os.utime(layout.root)
         except OSError as err:
             os.close(self._fd)

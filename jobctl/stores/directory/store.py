@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sqlite3
 import threading
 from collections.abc import Collection, Sequence
@@ -14,16 +13,16 @@ from typing import TYPE_CHECKING
 from jobctl.clock import Clock, SystemClock
 from jobctl.core.job import Status
 from jobctl.core.note import Note
-from jobctl.core.store import NESTED, AnyJob, Page, Pulse, Stats
-from jobctl.errors import StoreError, StoreFull, StoreUnwritable
+from jobctl.core.store import AnyJob, Page, Pulse, Stats
 from jobctl.stores.directory import forks
-from jobctl.stores.directory.journal import TICKS, Journal
+from jobctl.stores.directory.journal import Journal
 from jobctl.stores.directory.layout import open_store, probe
 from jobctl.stores.directory.locks import PATIENCE, WriteLock
+from jobctl.stores.directory.opened import Opened, index_error
 from jobctl.stores.directory.reader import Reader
-from jobctl.stores.directory.room import no_room
 from jobctl.stores.directory.rows import NUMBER, micros, moment
 from jobctl.stores.directory.transaction import DirectoryTransaction
+from jobctl.stores.directory.waker import Waker
 
 if TYPE_CHECKING:
     from jobctl.core.filters import Filter
@@ -66,11 +65,7 @@ class DirectoryStore:
         self._writing_thread = 0  # whose transaction is open
         self._writer: DirectoryTransaction | None = None
         self._reader = Reader(self)
-        self._wake_fd = -1
-        self._root = str(self.layout.root)
-        self._nobody_at: int | None = (
-            None  # when the folder had changed last, as nobody listened
-        )
+        self._waker = Waker(self.layout, self.journal)
         #: The segment that is being compacted, and how far: see compact.py.
         self.compacting = (0, 0)
         self._rest = False  # whether nobody is at the store while this process forks
@@ -84,7 +79,7 @@ class DirectoryStore:
 
     def transaction(self) -> AbstractContextManager[DirectoryTransaction]:
         """Open a transaction; it takes the write lock when it first needs it."""
-        return _Opened(self)
+        return Opened(self)
 
     def begin(self) -> DirectoryTransaction:
         """Begin a transaction. The right to write is this thread's."""
@@ -255,37 +250,7 @@ class DirectoryStore:
 
     def wake(self) -> None:
         """Tell the daemon, if there is one, that there may be something to do."""
-        if self._wake_fd < 0 and not self._open_wake():
-            return
-        try:
-            os.write(self._wake_fd, b"\0")
-        except BlockingIOError:
-            pass  # it is full of wake-ups
-        except OSError:
-            os.close(self._wake_fd)
-            self._wake_fd = -1
-
-    def _open_wake(self) -> bool:
-        """Open the daemon's FIFO; return whether anybody listens."""
-        # A daemon touches the store's folder after it has begun to listen, and looks for jobs
-        # after that: while the folder is as it was when nobody listened, nobody does.
-        try:
-            seen = os.stat(self._root).st_mtime_ns
-        except OSError:
-            return False  # it is a hint: what was added is durable already
-        if seen == self._nobody_at:
-            return False
-        try:
-            # Without a reader this fails, so nobody waits and nothing is left behind.
-            self._wake_fd = os.open(
-                self.layout.wake, os.O_WRONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOFOLLOW
-            )
-        except OSError:
-            # A time that is not older than a tick may be that of two changes.
-            settled = self.journal.written_at > seen + TICKS
-            self._nobody_at = seen if settled else None
-            return False
-        return True
+        self._waker.wake()
 
     def seat(self, *, wait: bool = False) -> AbstractContextManager[DirectorySeat]:
         """Become the store's daemon; StoreBusy names the one there is, unless `wait`."""
@@ -321,9 +286,7 @@ class DirectoryStore:
                 self._writer = None
             self.journal.close()
             self.lock.close()
-            if self._wake_fd >= 0:
-                os.close(self._wake_fd)
-                self._wake_fd = -1
+            self._waker.close()
 
     # -- forks: see forks.py -----------------------------------------------------------
 
@@ -350,8 +313,7 @@ class DirectoryStore:
     def forked(self) -> None:
         """Begin anew in a child: with descriptors, locks and connections of its own."""
         self.lock.close()
-        if self._wake_fd >= 0:
-            os.close(self._wake_fd)
+        self._waker.close()
         if self._rest:
             self._reader.close()
             self.journal.close()
@@ -362,42 +324,3 @@ class DirectoryStore:
             _left.append((self._reader, self._writer, self.journal))
             leave(self.layout.index)
         self._start()
-
-
-class _Opened:
-    """A transaction as a context: a generator's would take longer than most of an add."""
-
-    __slots__ = ("_store", "_tx", "_writing")
-
-    def __init__(self, store: DirectoryStore) -> None:
-        self._store = store
-
-    def __enter__(self) -> DirectoryTransaction:
-        if self._store.in_transaction():
-            raise RuntimeError(NESTED)
-        self._writing = self._store.writing  # a child that is forked has another one
-        self._writing.acquire()
-        try:
-            self._tx = self._store.begin()
-        except BaseException:
-            self._writing.release()
-            raise
-        return self._tx
-
-    def __exit__(self, kind: object, err: BaseException | None, trace: object) -> None:
-        try:
-            if isinstance(err, sqlite3.Error):
-                self._tx.distrust(err)
-                self._store.end(self._tx, commit=False)
-                raise index_error(err, self._store.layout.index) from err
-            self._store.end(self._tx, commit=err is None)
-        finally:
-            self._writing.release()
-
-
-def index_error(err: sqlite3.Error, path: Path) -> StoreError:
-    """Return the StoreError that says what SQLite said of the index."""
-    text = str(err)
-    if "full" in text or no_room(path.parent):  # SQLite often says "disk I/O error"
-        return StoreFull(f"{path}: {text}. Nothing was written; free some space")
-    return StoreUnwritable(f"{path}: {text}")
