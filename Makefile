@@ -74,7 +74,7 @@ model-test: $(VENV)/.dev  ## the stores against the model: EXAMPLES (2000) lives
 	JOBCTL_FULL=1 JOBCTL_EXAMPLES=$(EXAMPLES) $(BIN)/pytest -n $(JOBS) tests/contract/test_model.py $(PYTEST_ARGS)
 
 fuzz: $(VENV)/.dev  ## random texts for all that reads some
-	JOBCTL_FULL=1 $(BIN)/pytest -n $(JOBS) tests/fuzz $(PYTEST_ARGS)
+	JOBCTL_FULL=1 $(BIN)/pytest -n $(JOBS) --timeout 3000 tests/fuzz $(PYTEST_ARGS)
 
 rows: $(VENV)/.dev  ## what handlers may do to their workers, as a table with measured times
 	@$(BIN)/python -m tests.crash.rows
