@@ -15,6 +15,7 @@ from jobctl.core.job import Status
 from jobctl.errors import StoreBusy
 from jobctl.stores.directory.locks import WriteLock
 from jobctl.stores.directory.store import DirectoryStore
+from jobctl.stores.directory.transaction import DirectoryTransaction
 from tests.helpers import claim, eventually, ids, make_job, put
 
 ROOT = Path(__file__).parents[2]
@@ -22,6 +23,7 @@ START = """
 import os, sys
 from pathlib import Path
 from jobctl.stores.directory.store import DirectoryStore
+from jobctl.stores.directory.transaction import DirectoryTransaction
 from tests.helpers import make_job, put
 store = DirectoryStore(Path(sys.argv[1]))
 """
@@ -133,6 +135,42 @@ def test_an_interrupted_wait_keeps_no_lock(tmp_path: Path) -> None:
     assert ids(third.list()) == ["b", "a"]
     for store in (holder, other, third):
         store.close()
+
+
+@pytest.mark.parametrize("where", ["store", "transaction", "reset"])
+def test_an_interrupted_end_leaves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, where: str
+) -> None:
+    """A signal's handler may raise as any function begins; the next add begins anew."""
+    path = tmp_path / "store"
+    store, other = DirectoryStore(path), DirectoryStore(path, patience=1)
+    put(store, make_job("a"))
+    owner, name = {
+        "store": (DirectoryStore, "end"),
+        "transaction": (DirectoryTransaction, "end"),
+        "reset": (DirectoryTransaction, "_reset"),
+    }[where]
+    real = getattr(owner, name)
+    raised: list[int] = []
+
+    def interrupted(self: object, *args: object, **options: object) -> object:
+        if not raised:
+            raised.append(1)
+            raise KeyboardInterrupt
+        return real(self, *args, **options)
+
+    monkeypatch.setattr(owner, name, interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        put(store, make_job("b"))
+    put(other, make_job("c"))
+    put(store, make_job("d"))
+    found = ids(store.list())
+    assert [one for one in found if one != "b"] == ["d", "c", "a"]
+    seqs = [job.seq for job in store.list()]
+    assert len(seqs) == len(set(seqs))
+    assert ("b" in found) == (where != "store")  # it was durable before, or never begun
+    store.close()
+    other.close()
 
 
 @pytest.mark.filterwarnings("ignore:This process.*:DeprecationWarning")

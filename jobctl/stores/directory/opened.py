@@ -31,6 +31,7 @@ class Opened:
         try:
             self._tx = self._store.begin()
         except BaseException:
+            self._abandon()
             self._writing.release()
             raise
         return self._tx
@@ -42,8 +43,15 @@ class Opened:
                 self._store.end(self._tx, commit=False)
                 raise index_error(err, self._store.layout.index) from err
             self._store.end(self._tx, commit=err is None)
+        except BaseException:
+            self._abandon()
+            raise
         finally:
             self._writing.release()
+
+    def _abandon(self) -> None:
+        if self._writing is self._store.writing:  # else it is the parent's
+            self._store.abandon()
 
 
 def index_error(err: sqlite3.Error, path: Path) -> StoreError:

@@ -103,6 +103,12 @@ class DirectoryStore:
                 self._writing_thread = 0
                 tx.end()
 
+    def abandon(self) -> None:
+        """Leave no trace of a transaction that a signal's handler has interrupted."""
+        self._writing_thread = 0
+        if self._writer is not None:
+            self._writer.end()
+
     def in_transaction(self) -> bool:
         """Return whether this thread has a transaction open: it must not wait for itself."""
         return self._writing_thread == threading.get_ident()
