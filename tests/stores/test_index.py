@@ -219,6 +219,21 @@ def test_two_jobs_never_share_a_seq(tmp_path: Path) -> None:
     assert ids(rebuilt(path)["jobs"]) == ["b", "a"]
 
 
+def test_an_add_folds_a_short_step(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """All others who add wait for it."""
+    monkeypatch.setattr("jobctl.stores.directory.writer._SHORT", 3)  # one is the header
+    store = DirectoryStore(tmp_path / "store")
+    for n in range(5):
+        put(store, make_job(f"a{n}"))
+    monkeypatch.setattr("jobctl.stores.directory.writer._UNFOLDED", 0)
+    put(store, make_job("b"))
+    index = sqlite3.connect(tmp_path / "store" / "index.sqlite")
+    assert index.execute("SELECT id FROM jobs ORDER BY seq").fetchall() == [("a0",), ("a1",)]
+    index.close()
+    assert len(store.list()) == 6
+    store.close()
+
+
 def test_each_statement_uses_the_index_that_it_names(tmp_path: Path) -> None:
     """Left to itself the planner sorts a million rows for a claim of ten."""
     index = Index(None, "id")

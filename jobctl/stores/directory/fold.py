@@ -53,8 +53,8 @@ def agrees(journal: Journal, position: Position) -> bool:
     return len(text) == place.length and lines.checksum(text) == position.crc
 
 
-def fold_step(journal: Journal, index: Index) -> tuple[bool, Folded]:
-    """Fold up to STEP lines; return whether there is more, and what became of them.
+def fold_step(journal: Journal, index: Index, most: int | None = None) -> tuple[bool, Folded]:
+    """Fold up to STEP lines, or `most`; return whether there is more, and what became of them.
 
     The caller holds the write lock, has begun a SQLite transaction, and makes the journal
     durable before he commits it.
@@ -65,11 +65,11 @@ def fold_step(journal: Journal, index: Index) -> tuple[bool, Folded]:
         position = position._replace(bare=1)
     if position.bare:
         try:
-            return _bare_step(journal, index, position)
+            return _bare_step(journal, index, position, most or STEP)
         except OddIndexError:
             index.begin_anew()
             position = Position()
-    taken, last, more = _take(journal, position)
+    taken, last, more = _take(journal, position, most or STEP)
     if last is None:
         return False, _NOTHING
     folded = index.fold(taken)
@@ -87,9 +87,11 @@ def _is_large(journal: Journal) -> bool:
     return False
 
 
-def _bare_step(journal: Journal, index: Index, position: Position) -> tuple[bool, Folded]:
-    """Fold up to STEP lines into a bare index; when all are folded, dress it bit by bit."""
-    taken, last, more = _take(journal, position)
+def _bare_step(
+    journal: Journal, index: Index, position: Position, most: int
+) -> tuple[bool, Folded]:
+    """Fold lines into a bare index; when all are folded, dress it bit by bit."""
+    taken, last, more = _take(journal, position, most)
     if any(entry.kind == "tombstone" or entry.after for entry, _ in taken):
         index.find_by_id()
     folded = index.fold(taken, by_seq=BY_ID in index.missing())
@@ -105,8 +107,10 @@ def _bare_step(journal: Journal, index: Index, position: Position) -> tuple[bool
     return more, folded
 
 
-def _take(journal: Journal, position: Position) -> tuple[list[Found], Where | None, bool]:
-    """Return the lines of the next whole transactions, up to STEP and the end of one.
+def _take(
+    journal: Journal, position: Position, most: int
+) -> tuple[list[Found], Where | None, bool]:
+    """Return the lines of the next whole transactions, up to `most` and the end of one.
 
     With them comes the place of the last line that was looked at, and whether there may be
     more. What is no whole transaction goes to quarantine.
@@ -140,7 +144,7 @@ def _take(journal: Journal, position: Position) -> tuple[list[Found], Where | No
                     taken += group
                     group = []
                     last = place
-                    if len(taken) >= STEP:
+                    if len(taken) >= most:
                         return taken, last, True
         if group and segment != segments[-1]:
             last = _quarantine(journal, [place for _, place in group], TORN)

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 _RUNNING = Status.RUNNING
 #: An add folds a step when so many bytes of the journal are not in the index.
 _UNFOLDED = 4 << 20
+#: How many lines such a step takes: all others who add wait for it.
+_SHORT = 500
 #: Delayed jobs that become ready at a time.
 PROMOTED = 1000
 
@@ -44,12 +46,12 @@ class IndexWriter:
         self._position: tuple[int, int] | None = None  # where this process left the index
         self._unsynced = False  # it holds lines that nobody has made durable yet
 
-    def step(self) -> bool:
+    def step(self, most: int | None = None) -> bool:
         """Open it and fold in a step of the journal; return whether there is more."""
         from jobctl.stores.directory.fold import fold_step
 
         index = self._begin()
-        more, folded = fold_step(self._store.journal, index)
+        more, folded = fold_step(self._store.journal, index, most)
         self._follow(folded)
         self._unsynced = bool(folded.news)
         return more
@@ -152,7 +154,7 @@ class IndexWriter:
         behind = (tail - max(segment, 1)) * SEGMENT_SIZE + size - offset
         if behind > _UNFOLDED:
             try:
-                self.step()
+                self.step(_SHORT)
                 self._unsynced = False
                 self.finish(size)
             except sqlite3.Error as err:
