@@ -28,6 +28,7 @@ FAULTS = {
     "command": "the same, as a terminal shows it",
     "short": "a write writes a part, then the rest or nothing",
     "limit": "no file may grow beyond a size, to the byte",
+    "pair": "one of two who add at once: a kill or an error at each call",
     "full": "a disk with 0 to 24 free pages",
 }
 

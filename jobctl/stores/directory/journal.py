@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import errno
 import os
+from collections.abc import Sequence
 from contextlib import suppress
 
 from jobctl.errors import StoreCorrupt, StoreError, StoreTooNew, StoreUnwritable
@@ -62,14 +63,21 @@ class Journal(Segments):
             raise store_error(err, err.filename or self._layout.journal) from err
         return self._tail, size
 
-    def append(self, texts: list[bytes], size: int, reserve: int = 0) -> list[Place]:
+    def append(
+        self,
+        texts: list[bytes],
+        size: int,
+        reserve: int = 0,
+        others: Sequence[bytes] = (),
+    ) -> list[Place]:
         """Append whole lines at `size`, the end of the tail, and make them durable.
 
         Raises StoreFull, before anything is written, unless there is room for `reserve` bytes
         behind them. After an error nothing of it is there: the bytes are cut off again or,
-        when it was the fdatasync that failed, void (see _give_up).
+        when it was the fdatasync that failed, void (see _give_up). `others` are transactions
+        of their own, behind this one.
         """
-        view = memoryview(b"".join(texts))
+        view = memoryview(b"".join((*texts, *others)))
         try:
             if reserve and size + len(view) + reserve > self._room:
                 self._room = room.take(self._fd, size + len(view) + reserve)
@@ -79,8 +87,10 @@ class Journal(Segments):
             while view:
                 view = view[os.write(self._fd, view) :]
         except OSError as err:
-            self._cut(size)
-            raise store_error(err, self._layout.segment(self._tail)) from err
+            what = self._layout.segment(self._tail)
+            if not self._cut(size) and others:
+                self._give_up(size)  # what is left may hold whole transactions
+            raise store_error(err, what) from err
         self.sync(size)
         places, offset = [], size
         for text in texts:
@@ -99,6 +109,24 @@ class Journal(Segments):
         except OSError as err:
             self._give_up(good)
             raise store_error(err, self._layout.segment(self._tail)) from err
+
+    def holds(self, place: Place, text: bytes, size: int) -> bool:
+        """Return whether these lines stand at a place and count, after making them durable.
+
+        `size` is that of the tail. Nobody may have said of them that they are durable.
+        """
+        if place.segment != self._tail:
+            # A segment that was full is durable; one that was given up may not be.
+            following = self._header(place.segment + 1)
+            durable = following is not None and following.void is None
+            return durable and self.read_raw(place) == text
+        try:
+            found = os.pread(self._fd, place.length, place.offset)
+        except OSError as err:
+            raise store_error(err, self._layout.segment(self._tail)) from err
+        if found == text:
+            self.sync(size)
+        return found == text
 
     def is_foreign(self, segment: int) -> bool:
         """Return whether a segment says that it is one of another store."""
@@ -239,12 +267,13 @@ class Journal(Segments):
             os.close(full)
         return size
 
-    def _cut(self, size: int) -> None:
+    def _cut(self, size: int) -> bool:
         self._room = 0  # what lay behind goes as well
         try:
             os.ftruncate(self._fd, size)
         except OSError:
-            pass  # it is an unfinished transaction: the next writer cuts it off
+            return False  # it is an unfinished transaction: the next writer cuts it off
+        return True
 
     def _give_up(self, good: int) -> None:
         # After a failed fdatasync the kernel may have dropped the pages and call the next

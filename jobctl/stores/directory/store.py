@@ -59,7 +59,7 @@ class DirectoryStore:
         forks.watch(self)
 
     def _start(self) -> None:
-        self.lock = WriteLock(self.layout.write_lock, self._patience)
+        self.lock = WriteLock(self.layout.write_lock, self._patience, self.store_id)
         self.journal = Journal(self.layout, self.store_id)
         self.writing = threading.Lock()  # the right of a thread to write
         self._writing_thread = 0  # whose transaction is open

@@ -18,7 +18,7 @@ from jobctl.core.job import Status
 from jobctl.core.job import claim as claim_job
 from jobctl.core.note import PAUSE, Note
 from jobctl.core.store import AnyJob, Gate, open_gate
-from jobctl.errors import StaleJob, StoreFull
+from jobctl.errors import StaleJob, StoreError, StoreFull
 from jobctl.stores.directory import lines, room
 from jobctl.stores.directory.draft import Draft
 from jobctl.stores.directory.reader import damaged
@@ -248,12 +248,17 @@ class DirectoryTransaction:
         if adds is None:
             self._number()
             texts = self._draft.seal()
-        else:
-            self.lock()
+        elif self._lock_to_add(adds):
             texts = lines.seal_adds(adds, self._base)
+        else:
+            self._draft = Draft()
+            return
         entries = self._draft.writes
         may_wait = self.writer.open and self._may_wait()
-        places = self.store.journal.append(texts, self._size, self._reserve)
+        if adds is not None and self.store.lock.posted:
+            places = self._append_with_others(texts)
+        else:
+            places = self.store.journal.append(texts, self._size, self._reserve)
         self._draft = Draft()
         if self.writer.open:
             written = list(map(Line, places, texts))
@@ -291,6 +296,41 @@ class DirectoryTransaction:
         self.writer.close()
 
     # -- how ---------------------------------------------------------------------------
+
+    def _lock_to_add(self, adds: list[bytes]) -> bool:
+        """Take the write lock; return False if another writer has added these meanwhile."""
+        lock = self.store.lock
+        if not lock.acquire(adds=adds):
+            return False
+        self._locked = True
+        self._tail, self._size = self.store.journal.open_tail(self._whole_reserve)
+        if lock.left_at is None:
+            return True
+        segment, offset = lock.left_at
+        text = b"".join(lines.seal_adds(adds, (segment << 32) | offset))
+        place = Place(segment, offset, len(text))
+        return not self.store.journal.holds(place, text, self._size)
+
+    def _append_with_others(self, texts: list[bytes]) -> list[Place]:
+        """Append these lines and what others have posted; or these alone, if there is not
+        so much room."""
+        journal, batch = self.store.journal, self.store.lock.batch()
+        try:
+            others = batch.take(self._tail, self._size + sum(map(len, texts)))
+            try:
+                places = journal.append(texts, self._size, self._reserve, others)
+            except StoreError as err:
+                batch.end(durable=False)
+                if not others or not isinstance(err, StoreFull):
+                    raise
+                # After a failed fdatasync the tail is another one.
+                if journal.open_tail(self._whole_reserve) != (self._tail, self._size):
+                    raise
+                return journal.append(texts, self._size, self._reserve)
+            batch.end(durable=True)
+            return places
+        finally:
+            batch.let_go()
 
     def _keep_folded(self) -> None:
         from jobctl.stores.directory.index import is_damaged
