@@ -62,7 +62,7 @@ class Journal(Segments):
             raise store_error(err, err.filename or self._layout.journal) from err
         return self._tail, size
 
-    def append(self, texts: list[bytes], size: int, reserve: int = 0) -> list[Place]:
+    def append(self, texts: list[bytes], size: int, reserve: int = 0) -> None:
         """Append whole lines at `size`, the end of the tail, and make them durable.
 
         Raises StoreFull, before anything is written, unless there is room for `reserve` bytes
@@ -82,15 +82,18 @@ class Journal(Segments):
             self._cut(size)
             raise store_error(err, self._layout.segment(self._tail)) from err
         self.sync(size)
-        places, offset = [], size
-        for text in texts:
-            places.append(Place(self._tail, offset, len(text)))
-            offset += len(text)
         try:
             self._whole = _stamp(os.fstat(self._fd))
         except OSError:
             self._whole = None  # it is durable, whatever may be known of it
-        return places
+
+    def written(self, texts: list[bytes], size: int) -> list[Line]:
+        """Return the lines that `append` has just written at `size`."""
+        found = []
+        for text in texts:
+            found.append(Line(Place(self._tail, size, len(text)), text))
+            size += len(text)
+        return found
 
     def sync(self, good: int) -> None:
         """Make the tail durable. `good` is the length that is known to be so already."""

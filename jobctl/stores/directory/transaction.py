@@ -253,10 +253,10 @@ class DirectoryTransaction:
             texts = lines.seal_adds(adds, self._base)
         entries = self._draft.writes
         may_wait = self.writer.open and self._may_wait()
-        places = self.store.journal.append(texts, self._size, self._reserve)
+        self.store.journal.append(texts, self._size, self._reserve)
         self._draft = Draft()
         if self.writer.open:
-            written = list(map(Line, places, texts))
+            written = self.store.journal.written(texts, self._size)
             if not (may_wait and self.writer.put_off(entries, written)):
                 self.writer.take(entries, written)
         else:
