@@ -69,15 +69,17 @@ class Journal(Segments):
         behind them. After an error nothing of it is there: the bytes are cut off again or,
         when it was the fdatasync that failed, void (see _give_up).
         """
-        view = memoryview(b"".join(texts))
+        whole = b"".join(texts)
+        need = size + len(whole) + reserve
         try:
-            if reserve and size + len(view) + reserve > self._room:
-                self._room = room.take(self._fd, size + len(view) + reserve)
+            if reserve and need > self._room:
+                self._room = room.take(self._fd, need)
         except OSError as err:
             raise store_error(err, self._layout.segment(self._tail)) from err
         try:
-            while view:
-                view = view[os.write(self._fd, view) :]
+            done = os.write(self._fd, whole)
+            while done < len(whole):
+                done += os.write(self._fd, memoryview(whole)[done:])
         except OSError as err:
             self._cut(size)
             raise store_error(err, self._layout.segment(self._tail)) from err
