@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any, NoReturn
 
@@ -33,6 +33,7 @@ __all__ = [
     "parse_json",
     "parse_time",
     "random_id",
+    "random_ids",
 ]
 
 #: The largest job data that is accepted by default, in bytes of JSON.
@@ -48,6 +49,7 @@ _FILTER = rf"(?:{'|'.join(FILTER_FIELDS)}|(?:{'|'.join(WITH_PARTS)})\.[^:]*):"
 _RESERVED = ("stats", "cleanup", "bulk")
 # 256 is a multiple of 32, so each byte gives one of the 32 letters with the same chance.
 _LETTERS = b"abcdefghijklmnopqrstuvwxyz234567" * 8
+_ID_LENGTH = 16
 
 
 def new_job(
@@ -57,18 +59,21 @@ def new_job(
     *,
     now: datetime,
     max_data: int = MAX_DATA,
+    new_id: Callable[[], str] | None = None,
 ) -> Job[Any]:
     """Return the job that an add asks for, with a random id unless it brings its own.
 
-    `data` is any JSON value, None is `{}`; `max_data` is in bytes. Raises InvalidJob.
+    `data` is any JSON value, None is `{}`; `max_data` is in bytes; `new_id` gives random ids
+    if the caller has some. Raises InvalidJob.
     """
+    new_id = new_id or random_id
     check_name(name)
     checked = {} if data is None else plain(data, "data", max_data)
     if not options:
-        return Job(id=random_id(), name=name, data=checked, created_at=now)
+        return Job(id=new_id(), name=name, data=checked, created_at=now)
     given = opts.given(options)
     return Job(
-        id=own_id(given) or random_id(),
+        id=own_id(given) or new_id(),
         name=name,
         data=checked,
         created_at=now,
@@ -85,7 +90,16 @@ def new_job(
 
 def random_id() -> str:
     """Return a new id: 16 lower-case base32 characters, 80 random bits."""
-    return os.urandom(16).translate(_LETTERS).decode()
+    return os.urandom(_ID_LENGTH).translate(_LETTERS).decode()
+
+
+def random_ids(count: int) -> Iterator[str]:
+    """Yield so many new ids, for which the system is asked once.
+
+    A process that forks meanwhile must not go on with them: its child has the same.
+    """
+    text = os.urandom(_ID_LENGTH * count).translate(_LETTERS).decode()
+    return (text[at : at + _ID_LENGTH] for at in range(0, len(text), _ID_LENGTH))
 
 
 def check_name(name: object) -> None:

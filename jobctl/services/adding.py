@@ -26,7 +26,7 @@ class Added(msgspec.Struct, frozen=True):
     job: AnyJob
 
 
-class Wanted(msgspec.Struct, frozen=True):
+class Wanted(msgspec.Struct, frozen=True, gc=False):
     """A job that passed all checks, and what to do if its id is taken."""
 
     job: AnyJob
@@ -36,15 +36,15 @@ class Wanted(msgspec.Struct, frozen=True):
 
 def parts(spec: Spec) -> tuple[str, Any, Mapping[str, Any]]:
     """Return the name, data and options of a spec. Raises InvalidJob."""
-    if isinstance(spec, Mapping):
-        options = dict(spec)
-        if "name" not in options:
-            raise InvalidJob("name is missing: say which handler runs the job")
-        return options.pop("name"), options.pop("data", None), options
     if isinstance(spec, (tuple, list)) and 1 <= len(spec) <= 3:
         name, data, options = (*spec, None, None)[:3]
         if options is None or isinstance(options, Mapping):
             return name, data, options or NO_OPTIONS
+    elif isinstance(spec, (dict, Mapping)):  # to ask whether it is a dict takes no time
+        options = dict(spec)
+        if "name" not in options:
+            raise InvalidJob("name is missing: say which handler runs the job")
+        return options.pop("name"), options.pop("data", None), options
     raise InvalidJob("it is no job: give name, data and options, or (name, data, options)")
 
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from jobctl.clock import Clock
-from jobctl.core.intake import MAX_DATA, new_job, own_id, parse_time
+from jobctl.core.intake import MAX_DATA, new_job, own_id, parse_time, random_ids
 from jobctl.core.store import AnyJob, Store
 from jobctl.errors import InvalidJob
 from jobctl.services import pausing
@@ -40,6 +41,8 @@ if TYPE_CHECKING:
 # Inside the class, `list` is the method.
 _Jobs = list[AnyJob]
 _Pauses = list[Pause]
+#: So many jobs of one call get their random ids together.
+_SOME = 1000
 
 
 class QueueService(Looking):
@@ -73,7 +76,7 @@ class QueueService(Looking):
         Raises InvalidJob; Duplicate with if_exists `error`, and WrongStatus with `replace`
         if the one that is there is running.
         """
-        return self._put(self._wanted(name, data, options))
+        return self._put(self._wanted(name, data, options, self._clock.now()))
 
     def _put(self, wanted: Wanted) -> Added:
         with self._store.transaction() as tx:
@@ -99,7 +102,7 @@ class QueueService(Looking):
         from jobctl.core.shell import default_name, shell_of
 
         shell = shell_of(argv, cwd, env, max_data=self._max_data)
-        wanted = self._wanted(name or default_name(argv), None, options)
+        wanted = self._wanted(name or default_name(argv), None, options, self._clock.now())
         return self._put(with_shell(wanted, shell))
 
     def add_many(self, specs: Iterable[Spec], *, commands: bool = False) -> list[str]:
@@ -108,8 +111,7 @@ class QueueService(Looking):
         Everything is checked before anything is written. With `commands` one may be a shell
         job, as its record has it. Raises as `add` does.
         """
-        many = enumerate(specs, 1)
-        wanted = [self._from_spec(spec, f"job {n}: ", commands) for n, spec in many]
+        wanted = self._all_wanted(specs, commands)
         self._put_all(wanted)
         return [one.job.id for one in wanted]
 
@@ -120,15 +122,15 @@ class QueueService(Looking):
         what it names itself. Raises as `add` does.
         """
         links: list[Wanted] = []
-        for n, spec in enumerate(specs, 1):
-            one = self._from_spec((spec,) if isinstance(spec, str) else spec, f"job {n}: ")
+        named = ((spec,) if isinstance(spec, str) else spec for spec in specs)
+        for one in self._all_wanted(named):
             links.append(comes_after(links[-1], one) if links else one)
         self._put_all(links)
         return [one.job.id for one in links]
 
     def check(self, spec: Spec, *, commands: bool = False) -> None:
         """Raise InvalidJob if add_many would refuse `spec`."""
-        self._from_spec(spec, "", commands)
+        self._from_spec(spec, self._clock.now(), commands)
 
     def explain(self, job_id: str, say: Say | None = None) -> Explanation:
         """Return why a job does not run, what it is at, or how it ended.
@@ -227,8 +229,15 @@ class QueueService(Looking):
         bulk = self.bulk("cleanup", finished(before, filter))
         return bulk.matched(), bulk.first()
 
-    def _wanted(self, name: str, data: Any, options: Mapping[str, Any]) -> Wanted:
-        job = new_job(name, data, options, now=self._clock.now(), max_data=self._max_data)
+    def _wanted(
+        self,
+        name: str,
+        data: Any,
+        options: Mapping[str, Any],
+        now: datetime,
+        new_id: Callable[[], str] | None = None,
+    ) -> Wanted:
+        job = new_job(name, data, options, now=now, max_data=self._max_data, new_id=new_id)
         if not options:
             return Wanted(job, False, "keep")
         return Wanted(job, own_id(options) is not None, options.get("if_exists") or "keep")
@@ -240,18 +249,35 @@ class QueueService(Looking):
                 self._beside.forget_replaced(wanted)
             self._store.wake()
 
-    def _from_spec(self, spec: Spec, place: str, commands: bool = False) -> Wanted:
-        try:
-            name, data, options = parts(spec)
-            if not commands or "shell" not in options:
-                return self._wanted(name, data, options)
-            from jobctl.core.shell import shell_from
+    def _all_wanted(self, specs: Iterable[Spec], commands: bool = False) -> Sequence[Wanted]:
+        """Return what specs ask for, all at one moment. Raises InvalidJob, saying which."""
+        now, rest = self._clock.now(), iter(specs)
+        wanted: list[Wanted] = []
+        # Who makes specs one by one may fork between two: no ids are in hand then.
+        while some := [*islice(rest, _SOME)]:
+            new_id = random_ids(len(some)).__next__
+            for spec in some:
+                try:
+                    wanted.append(self._from_spec(spec, now, commands, new_id))
+                except InvalidJob as err:
+                    raise InvalidJob(f"job {len(wanted) + 1}: {err}") from None
+        return wanted
 
-            options = dict(options)
-            shell = shell_from(options.pop("shell"), max_data=self._max_data)
-            return with_shell(self._wanted(name, data, options), shell)
-        except InvalidJob as err:
-            raise InvalidJob(f"{place}{err}") from None
+    def _from_spec(
+        self,
+        spec: Spec,
+        now: datetime,
+        commands: bool,
+        new_id: Callable[[], str] | None = None,
+    ) -> Wanted:
+        name, data, options = parts(spec)
+        if not commands or "shell" not in options:
+            return self._wanted(name, data, options, now, new_id)
+        from jobctl.core.shell import shell_from
+
+        options = dict(options)
+        shell = shell_from(options.pop("shell"), max_data=self._max_data)
+        return with_shell(self._wanted(name, data, options, now, new_id), shell)
 
     def _change(self, job_id: str, verb: Verb) -> AnyJob:
         now = self._clock.now()

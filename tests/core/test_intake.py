@@ -20,6 +20,7 @@ from jobctl.core.intake import (
     own_id,
     parse_time,
     random_id,
+    random_ids,
 )
 from jobctl.core.job import Job, Status
 from jobctl.core.retry import RetryPolicy
@@ -73,9 +74,11 @@ def test_ids_that_are_commands(job_id: str) -> None:
         make(id=job_id)
 
 
-def test_random_ids() -> None:
-    ids = {random_id() for _ in range(1000)}
-    assert len(ids) == 1000
+@pytest.mark.parametrize(
+    "ids", [[random_id() for _ in range(1000)], [*random_ids(1000)]], ids=["single", "many"]
+)
+def test_random_ids(ids: list[str]) -> None:
+    assert len(set(ids)) == 1000
     assert all(re.fullmatch("[a-z2-7]{16}", one) for one in ids)
     letters = Counter("".join(ids))
     assert letters.keys() == set("abcdefghijklmnopqrstuvwxyz234567")

@@ -21,7 +21,6 @@ from jobctl.stores.directory.index import Index
 from jobctl.stores.directory.journal import Journal
 from jobctl.stores.directory.layout import FORMAT, Header, Layout
 from jobctl.stores.directory.rows import Position
-from jobctl.stores.directory.segments import Place
 from jobctl.stores.directory.transaction import DirectoryTransaction
 from jobctl.stores.directory.writer import IndexWriter
 
@@ -32,21 +31,12 @@ def _replace(owner: Any, name: str, change: Callable[[Any], Any]) -> None:
     setattr(owner, name, change(vars(owner)[name]))
 
 
-def _places(self: Journal, texts: list[bytes], size: int) -> list[Place]:
-    found = []
-    for text in texts:
-        found.append(Place(self._tail, size, len(text)))
-        size += len(text)
-    return found
-
-
 def early_acknowledgement() -> None:
     """A change is acknowledged, and written when the next one comes."""
     later: list[bytes] = []
 
-    def append(self: Journal, texts: list[bytes], size: int, reserve: int = 0) -> list[Place]:
+    def append(self: Journal, texts: list[bytes], size: int, reserve: int = 0) -> None:
         later.extend(texts)
-        return _places(self, texts, size)
 
     def open_tail(real: Any) -> Any:
         def opened(self: Journal, reserve: int = 0) -> tuple[int, int]:
@@ -95,9 +85,9 @@ def failed_append_kept() -> None:
     """What a failed append has left is taken for whole by the process that left it."""
 
     def change(real: Any) -> Any:
-        def append(self: Journal, *arguments: Any) -> Any:
+        def append(self: Journal, *arguments: Any) -> None:
             try:
-                return real(self, *arguments)
+                real(self, *arguments)
             except StoreError:
                 self._whole = journal._stamp(os.fstat(self._fd))
                 raise
@@ -111,10 +101,9 @@ def failed_append_kept() -> None:
 def half_write_acknowledged() -> None:
     """A write that wrote only a part is taken for whole."""
 
-    def append(self: Journal, texts: list[bytes], size: int, reserve: int = 0) -> list[Place]:
+    def append(self: Journal, texts: list[bytes], size: int, reserve: int = 0) -> None:
         os.write(self._fd, b"".join(texts))
         self.sync(size)
-        return _places(self, texts, size)
 
     _replace(Journal, "append", lambda real: append)
 
@@ -123,11 +112,9 @@ def full_disk_ignored() -> None:
     """There is no room: nobody is told."""
 
     def change(real: Any) -> Any:
-        def append(self: Journal, texts: list[bytes], size: int, reserve: int = 0) -> Any:
-            try:
-                return real(self, texts, size, reserve)
-            except StoreFull:
-                return _places(self, texts, size)
+        def append(self: Journal, *arguments: Any) -> None:
+            with suppress(StoreFull):
+                real(self, *arguments)
 
         return append
 

@@ -17,7 +17,7 @@ from jobctl.stores.directory.draft import Draft
 from jobctl.stores.directory.fold import Found
 from jobctl.stores.directory.journal import Journal
 from jobctl.stores.directory.rows import Position
-from jobctl.stores.directory.segments import Line, Place, Where
+from jobctl.stores.directory.segments import Where
 from jobctl.stores.directory.transaction import DirectoryTransaction
 from tests.crash.kill_mutants import _replace, fdatasync_again, torn_tail_kept
 
@@ -41,11 +41,7 @@ def index_first() -> None:
             return
         self._number()
         entries, texts = self._draft.writes, self._draft.seal()
-        places, at = [], self._size
-        for text in texts:
-            places.append(Place(self._tail, at, len(text)))
-            at += len(text)
-        self.writer.take(entries, list(map(Line, places, texts)))
+        self.writer.take(entries, self.store.journal.written(texts, self._size))
         self.store.journal.append(texts, self._size, self._reserve)
         self._draft = Draft()
 

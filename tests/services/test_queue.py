@@ -85,6 +85,40 @@ def test_many_are_added_in_one_transaction(queue: QueueService, store: SpyStore)
     assert store.calls == ["transaction", "add", "wake"]
 
 
+def test_random_ids_are_in_hand_only_while_nobody_else_is_at_work(
+    queue: QueueService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who makes specs one by one may fork between two: his child must not have the same."""
+    happened: list[object] = []
+
+    def random_ids(count: int) -> Iterator[str]:
+        happened.append(f"{count} ids")
+        return iter(f"id{len(happened)}-{n}" for n in range(count))
+
+    def specs() -> Iterator[tuple[str]]:
+        for n in range(1, 6):
+            happened.append(n)
+            yield ("work",)
+
+    monkeypatch.setattr("jobctl.services.queue._SOME", 2)
+    monkeypatch.setattr("jobctl.services.queue.random_ids", random_ids)
+    added = queue.add_many(specs())
+    assert happened == [1, 2, "2 ids", 3, 4, "2 ids", 5, "1 ids"]
+    assert added == ["id3-0", "id3-1", "id6-0", "id6-1", "id8-0"]
+
+
+@pytest.mark.parametrize("bad", [1, 2, 3, 4, 5])
+def test_which_of_many_is_refused(
+    bad: int, queue: QueueService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("jobctl.services.queue._SOME", 2)
+    specs = [("work",) if n != bad else ("no name",) for n in range(1, 7)]
+    with pytest.raises(InvalidJob, match=f"^job {bad}: name 'no name'"):
+        queue.add_many(specs)
+    with pytest.raises(InvalidJob, match=f"^job {bad}: name 'no name'"):
+        queue.chain(name for (name,) in specs)
+
+
 def test_bad_data_never_reaches_the_store(queue: QueueService, store: SpyStore) -> None:
     with pytest.raises(InvalidJob, match="the limit is 100 bytes"):
         queue.add("work", "x" * 99)

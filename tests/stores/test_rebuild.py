@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import random
 import sqlite3
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -17,7 +20,7 @@ from jobctl.core.store import AnyJob
 from jobctl.stores.directory import bare, fold, lines
 from jobctl.stores.directory.index import Index
 from jobctl.stores.directory.journal import REFUSED
-from jobctl.stores.directory.rows import Position
+from jobctl.stores.directory.rows import NUMBER, Position, columns
 from jobctl.stores.directory.schema import INDEXES
 from jobctl.stores.directory.segments import Place
 from jobctl.stores.directory.store import DirectoryStore
@@ -345,10 +348,47 @@ def test_what_is_known_is_asked_for_all_at_once(index: Index) -> None:
     for first in (1, 101):
         said = told(index, *_numbered(100, first))
         assert len([text for text in said if text.startswith("SELECT")]) < 5
-        assert len([text for text in said if text.startswith("INSERT INTO jobs")]) == 100
+        assert len([text for text in said if text.startswith("INSERT INTO jobs")]) < 30
     said = told(index, *(transitions.claim(job, NOON) for job in _numbered(100)))
     assert len([text for text in said if text.startswith("SELECT")]) < 5
     assert len([text for text in said if text.startswith("UPDATE jobs")]) == 100
+
+
+#: What may be told of a job, beside what is of every one.
+KINDS: list[dict[str, Any]] = [
+    {},
+    {"name": "other", "priority": 3, "concurrency_key": "k", "created_at": after(9)},
+    {"shell": {"argv": ["true"]}, "attempts": 1},
+    {"created_at": datetime(1969, 1, 1, tzinfo=UTC)},
+    {"run_at": after(60)},
+    {"tags": ("eu", "us")},
+    {"rev": 2},
+    {"started_at": NOON},
+    {"finished_at": NOON},
+    {"status": Status.RUNNING},
+    {"status": Status.RUNNING, "cancelling": True, "started_at": NOON},
+    {"status": Status.FAILED, "started_at": NOON, "finished_at": after(1), "attempts": 4},
+]
+
+
+@pytest.mark.parametrize("count", [1, 39, 40, 41, 200])
+@pytest.mark.parametrize("kinds", [KINDS[:3], KINDS], ids=["new", "any"])
+def test_a_row_says_all_whatever_else_is_written(
+    kinds: list[dict[str, Any]], count: int, index: Index
+) -> None:
+    jobs = [
+        msgspec.structs.replace(job, **kinds[n % len(kinds)])
+        for n, job in enumerate(_numbered(count))
+    ]
+    told(index, *jobs)
+    wanted = [
+        (job.seq, job.id, job.rev, *columns(job), 1, n * 100, 100) for n, job in enumerate(jobs)
+    ]
+    assert index.execute("SELECT * FROM jobs ORDER BY seq").fetchall() == wanted
+    counters = Counter((job.name, NUMBER[job.status]) for job in jobs)
+    rows = index.execute("SELECT name, status, n FROM counters").fetchall()
+    assert {(name, status): n for name, status, n in rows} == counters
+    assert index.execute("SELECT * FROM segments").fetchall() == [(1, count * 100)]
 
 
 def test_a_seq_has_one_owner_the_greatest_one_too(index: Index) -> None:

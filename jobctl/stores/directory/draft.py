@@ -94,10 +94,10 @@ class Draft:
             return None
         found = []
         for write in self.writes:
-            line = lines.encode(write)
-            if not line.endswith(lines.NO_SEQ):
+            line = lines.encode_add(write)
+            if line is None:
                 return None
-            found.append(line[:-1])
+            found.append(line)
         return found
 
     def early(self, *, others_wait: bool) -> list[Write]:

@@ -23,7 +23,14 @@ from jobctl.stores.directory.layout import (
     sync_folder,
 )
 from jobctl.stores.directory.quarantine import UNFINISHED, keep_apart
-from jobctl.stores.directory.segments import Line, Place, Segments, first_line, last_good
+from jobctl.stores.directory.segments import (
+    Line,
+    Place,
+    Segments,
+    first_line,
+    last_good,
+    lines_at,
+)
 
 #: A segment that has reached this many bytes is followed by a new one.
 SEGMENT_SIZE = 64 << 20
@@ -69,7 +76,7 @@ class Journal(Segments):
         size: int,
         reserve: int = 0,
         others: Sequence[bytes] = (),
-    ) -> list[Place]:
+    ) -> None:
         """Append whole lines at `size`, the end of the tail, and make them durable.
 
         Raises StoreFull, before anything is written, unless there is room for `reserve` bytes
@@ -77,30 +84,31 @@ class Journal(Segments):
         when it was the fdatasync that failed, void (see _give_up). `others` are transactions
         of their own, behind this one.
         """
-        view = memoryview(b"".join((*texts, *others)))
+        whole = b"".join((*texts, *others))
+        need = size + len(whole) + reserve
         try:
-            if reserve and size + len(view) + reserve > self._room:
-                self._room = room.take(self._fd, size + len(view) + reserve)
+            if reserve and need > self._room:
+                self._room = room.take(self._fd, need)
         except OSError as err:
             raise store_error(err, self._layout.segment(self._tail)) from err
         try:
-            while view:
-                view = view[os.write(self._fd, view) :]
+            done = os.write(self._fd, whole)
+            while done < len(whole):
+                done += os.write(self._fd, memoryview(whole)[done:])
         except OSError as err:
             what = self._layout.segment(self._tail)
             if not self._cut(size) and others:
                 self._give_up(size)  # what is left may hold whole transactions
             raise store_error(err, what) from err
         self.sync(size)
-        places, offset = [], size
-        for text in texts:
-            places.append(Place(self._tail, offset, len(text)))
-            offset += len(text)
         try:
             self._whole = _stamp(os.fstat(self._fd))
         except OSError:
             self._whole = None  # it is durable, whatever may be known of it
-        return places
+
+    def written(self, texts: list[bytes], size: int) -> list[Line]:
+        """Return the lines that `append` has just written at `size`."""
+        return lines_at(self._tail, size, texts)
 
     def sync(self, good: int) -> None:
         """Make the tail durable. `good` is the length that is known to be so already."""

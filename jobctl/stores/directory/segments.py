@@ -224,6 +224,13 @@ def _reach(places: Sequence[Place], first: int) -> int:
     return end
 
 
+def lines_at(segment: int, offset: int, texts: Sequence[bytes]) -> list[Line]:
+    """Return lines that stand there, one behind the other."""
+    lengths = list(map(len, texts))
+    places = zip(repeat(segment), accumulate(lengths, initial=offset), lengths, strict=False)
+    return list(map(_line, zip(map(_place, places), texts, strict=True)))
+
+
 def first_line(fd: int) -> bytes:
     """Return the first line of a segment; empty if there is none in its first 4 KiB."""
     head, newline, _ = os.pread(fd, 4096, 0).partition(b"\n")

@@ -4,25 +4,23 @@ from __future__ import annotations
 
 import sqlite3
 from collections import Counter
-from collections.abc import Callable, Container, Iterable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterable, Sequence
 from typing import Any, NamedTuple
 
 from jobctl.core.job import Status
 from jobctl.core.note import TOPICS
+from jobctl.stores.directory.inserts import Found, Inserts
 from jobctl.stores.directory.known import Known
 from jobctl.stores.directory.queries import Queries
 from jobctl.stores.directory.rows import NUMBER, Old, Row, columns
-from jobctl.stores.directory.segments import Place, Where
+from jobctl.stores.directory.segments import Place
 from jobctl.stores.directory.tags import Tags
 from jobctl.stores.directory.waits import Moved, Waits
-
-Found = tuple[Any, Where]
 
 #: The kinds of lines that tell of jobs.
 _JOBS = ("job", "tombstone")
 _COMPLETED = NUMBER[Status.COMPLETED]
 _PENDING = Status.PENDING
-_INSERT = "INSERT INTO jobs VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)"
 _UPDATE = (
     "UPDATE jobs SET rev=?, status=?, ready=?, due=?, since=?, finished=?, started=?, "
     "attempts=?, segment=?, offset=?, length=? WHERE seq=?"
@@ -61,7 +59,7 @@ class Change(NamedTuple):
     renewed: Container[str]
 
 
-class JobTable(Known, Queries, Tags, Waits):
+class JobTable(Known, Inserts, Queries, Tags, Waits):
     """What is known of each job, for a connection that may write."""
 
     executemany: Callable[..., sqlite3.Cursor]
@@ -231,7 +229,7 @@ class JobTable(Known, Queries, Tags, Waits):
                 renewals.append((*more, old.seq))
         many = self.executemany
         many("DELETE FROM jobs WHERE seq=?", deletes)
-        many(_INSERT, _rows(fresh, counts, live))
+        self.insert(fresh, counts, live)
         many(_UPDATE, updates)
         many(_RENEW, renewals)
         many(_MOVE, moves)
@@ -246,17 +244,6 @@ class JobTable(Known, Queries, Tags, Waits):
         old = self.known(row.id)
         self.seen.pop(row.id, None)
         self._write(Change({row.id: old}, {row.id: None}, ()), Counter())
-
-
-def _rows(
-    fresh: Iterable[Found], counts: Counter[tuple[str, int]], live: Counter[int]
-) -> Iterator[tuple[Any, ...]]:
-    """Yield the rows of jobs, counting each in `counts` and its bytes in `live`."""
-    for entry, (segment, offset, length) in fresh:
-        values = columns(entry)
-        counts[values[0], values[2]] += 1
-        live[segment] += length
-        yield (entry.seq, entry.id, entry.rev, *values, segment, offset, length)
 
 
 def _may_be_new(entry: Any) -> bool:

@@ -256,12 +256,12 @@ class DirectoryTransaction:
         entries = self._draft.writes
         may_wait = self.writer.open and self._may_wait()
         if adds is not None and self.store.lock.posted:
-            places = self._append_with_others(texts)
+            self._append_with_others(texts)
         else:
-            places = self.store.journal.append(texts, self._size, self._reserve)
+            self.store.journal.append(texts, self._size, self._reserve)
         self._draft = Draft()
         if self.writer.open:
-            written = list(map(Line, places, texts))
+            written = self.store.journal.written(texts, self._size)
             if not (may_wait and self.writer.put_off(entries, written)):
                 self.writer.take(entries, written)
         else:
@@ -311,14 +311,13 @@ class DirectoryTransaction:
         place = Place(segment, offset, len(text))
         return not self.store.journal.holds(place, text, self._size)
 
-    def _append_with_others(self, texts: list[bytes]) -> list[Place]:
-        """Append these lines and what others have posted; or these alone, if there is not
-        so much room."""
+    def _append_with_others(self, texts: list[bytes]) -> None:
+        """Append these lines and what others have posted, or these alone if room lacks."""
         journal, batch = self.store.journal, self.store.lock.batch()
         try:
             others = batch.take(self._tail, self._size + sum(map(len, texts)))
             try:
-                places = journal.append(texts, self._size, self._reserve, others)
+                journal.append(texts, self._size, self._reserve, others)
             except StoreError as err:
                 batch.end(durable=False)
                 if not others or not isinstance(err, StoreFull):
@@ -326,9 +325,9 @@ class DirectoryTransaction:
                 # After a failed fdatasync the tail is another one.
                 if journal.open_tail(self._whole_reserve) != (self._tail, self._size):
                     raise
-                return journal.append(texts, self._size, self._reserve)
-            batch.end(durable=True)
-            return places
+                journal.append(texts, self._size, self._reserve)
+            else:
+                batch.end(durable=True)
         finally:
             batch.let_go()
 
