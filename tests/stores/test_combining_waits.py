@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from jobctl.errors import StoreBusy, StoreUnwritable
+from jobctl.stores.directory import combining
 from jobctl.stores.directory.combining import Batch, Post
 from jobctl.stores.directory.store import DirectoryStore
 from tests.children import Child, open_files
@@ -69,6 +70,35 @@ def test_who_waits_too_long_for_a_holder_who_has_it_in_hand(
     told = adding.result()
     assert isinstance(told, StoreBusy) if fails else told is None
     assert ids(store.list()) == (["first"] if fails else ["b", "a", "first"])
+    store.close()
+    healthy(path)
+
+
+def test_a_holder_who_stands_still_with_it_in_hand(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody waits for ever, and nobody is told that nothing was done."""
+    real = os.fdatasync
+
+    def fdatasync(fd: int) -> None:
+        monkeypatch.setattr(os, "fdatasync", real)
+        adding.join(60)
+        assert not adding.is_alive()
+        real(fd)
+
+    monkeypatch.setattr(combining, "_LOOKS", 2)
+    store, (adding,) = held(path, make_job("b"), patience=0.3)
+    monkeypatch.setattr(os, "fdatasync", fdatasync)
+    put(store, make_job("a"))
+    told = adding.error
+    assert isinstance(told, StoreBusy)
+    assert "may yet add" in str(told)
+    assert ids(store.list()) == ["b", "a", "first"]
+    again = DirectoryStore(path)
+    put(again, make_job("c"))
+    assert adding.result() is told
+    assert ids(again.list()) == ["c", "b", "a", "first"]
+    again.close()
     store.close()
     healthy(path)
 

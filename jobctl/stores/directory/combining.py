@@ -20,6 +20,7 @@ from __future__ import annotations
 import fcntl
 import os
 import struct
+import time
 import zlib
 from collections.abc import Sequence
 from contextlib import suppress
@@ -40,6 +41,8 @@ _TOP = struct.Struct("<QII")
 #: durable), and a checksum.
 _ANSWER = struct.Struct("<QQQI4x")
 _LOCK = struct.Struct("hhqqi")  # struct flock
+#: How often, and after how many seconds each, it is looked whether a holder is done.
+_LOOKS, _PAUSE = 100, 0.01
 
 
 class Post:
@@ -98,19 +101,25 @@ class Post:
         except OSError:
             self.close()  # which has the same effect
 
-    def call_off(self) -> None:
-        """Let nobody take it any more, and wait for who is at it."""
+    def call_off(self) -> bool:
+        """Let nobody take it any more; return False if somebody is at it and stands still."""
         try:
             self._say(0)
             # The kernel's lock follows the word here, and goes before it where it is taken:
             # so that one has either seen that it is gone, or is done with it now, or dead.
-            _lock(self._fd, fcntl.F_OFD_SETLKW, fcntl.F_RDLCK, 0)
-            _lock(self._fd, fcntl.F_OFD_SETLK, fcntl.F_UNLCK, 0)
+            for _ in range(_LOOKS):
+                with suppress(BlockingIOError):
+                    _lock(self._fd, fcntl.F_OFD_SETLK, fcntl.F_RDLCK, 0)
+                    _lock(self._fd, fcntl.F_OFD_SETLK, fcntl.F_UNLCK, 0)
+                    return True
+                time.sleep(_PAUSE)  # the kernel would wait for as long as he is stopped
         except OSError:
             self.close()
+            return True
         except BaseException:
             self.close()  # a signal's handler has raised: it is nobody's any more
             raise
+        return False
 
     def close(self) -> None:
         """Give the slot up; after a fork this leaves the parent's alone."""

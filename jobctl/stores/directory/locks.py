@@ -33,6 +33,8 @@ PAUSES = (0.0, 0.0, 0.0, 0.0, *(100e-6 * 1.5**n for n in range(9)))
 _LONGER = (*PAUSES, *[PAUSES[-1]] * 8)
 #: Seconds between two looks at whether it is done, while a thread waits for the lock.
 _LOOK = 5e-3
+#: Said (StoreBusy) to who has waited for one who is stopped with what he was to add in hand.
+UNSURE = "It may yet add the jobs of this call: with ids of your own they can be added again"
 WIDTH = 64
 #: What follows the text: of each slot for adds a word, which is 0 if nobody has posted any.
 SLOTS = 16
@@ -137,8 +139,9 @@ class WriteLock:
                 try:
                     self._wait(patience, post)
                     break
-                except StoreError:  # or it was accepted meanwhile
-                    post.call_off()
+                except StoreError as err:  # or it was accepted meanwhile
+                    if not post.call_off() and not post.accepted():
+                        raise StoreBusy(f"{err}. {UNSURE}") from err
                     # If who took it has died, how far he had come can be seen with the lock
                     # only: nobody may be told that it was not added.
                     if not post.accepted() and post.place() is None:
