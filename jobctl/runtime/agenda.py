@@ -32,6 +32,7 @@ class Agenda:
         self._full_until = 0.0  # it takes no new jobs until then
         self.drained = False  # whether nothing was due when it was last asked
         self.hungry = True  # whether there may be something to claim
+        self._sated = False  # whether all that was due was claimed: asked again with the next
         self._blocked = False  # whether something was due that did not fit, or was held back
         self._freed = False  # whether a place became free since the last plan
         self._woken = False  # whether there may be something to read: a cancelled job
@@ -90,7 +91,8 @@ class Agenda:
         if self._gathering or now < self._pause_until:
             return None
         claim = claim and now >= self._full_until
-        plan = make_plan() if self.hungry and claim else None
+        wanted = self.hungry or (self._sated and (idle or bool(self.settlements)))
+        plan = make_plan() if wanted and claim else None
         if plan is not None and not plan.room:
             plan = None
         maintain = idle and not self.hungry and now >= self._housekeeping_at
@@ -99,7 +101,7 @@ class Agenda:
             return None
         if plan is not None:
             # What comes while the store looks counts anew.
-            self.hungry = self._freed = self._blocked = False
+            self.hungry = self._sated = self._freed = self._blocked = False
         self._woken = False
         self._gather_until = now + GATHER
         self._look_at = now + LOOK
@@ -126,7 +128,10 @@ class Agenda:
             return
         self.drained = reply.exhausted and not reply.claimed and not plan.held_back
         if reply.claimed:
-            self.hungry = True
+            # Somebody may have added more and died before he woke us. That is seen to when
+            # there is something to tell the store anyway.
+            self._sated = reply.exhausted
+            self.hungry = self.hungry or not reply.exhausted
         opens_at = plan.opens_at
         if plan.held_back and opens_at is not None:
             self._opens_at = now + max(0.0, opens_at - wall.timestamp())

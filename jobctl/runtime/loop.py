@@ -24,9 +24,11 @@ class Loop:
         except KeyError:
             pass
 
-    def wait(self, seconds: float) -> None:
-        """Wait at most so long, and call those who have something to read."""
-        for key, _ in self._selector.select(seconds):
+    def wait(self, seconds: float) -> int:
+        """Wait at most so long, and call those who have something to read; return how many."""
+        events = self._selector.select(seconds)
+        for key, _ in events:
             # What came before it may have closed this one.
             if self._selector.get_map().get(key.fd) is key:
                 key.data()
+        return len(events)

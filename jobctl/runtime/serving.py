@@ -149,7 +149,7 @@ class Serving:
     def step(self) -> None:
         """Wait for something to happen, and do what follows from it."""
         self._ask()
-        self._loop.wait(self._patience())
+        self._wait()
         self.servers.release(self._pool.crew.uses)
         for number in self._signals.take():
             self._on_signal(number)
@@ -161,6 +161,17 @@ class Serving:
             self._use_chores()
         if self._stop.over(now):
             self._pool.release_running()
+
+    def _wait(self) -> None:
+        """Sleep until more is to be done than to ask the store."""
+        until = self._clock.monotonic() + self._patience()
+        asked = True
+        while asked:
+            busy = self._keeper.busy
+            came = self._loop.wait(max(0.0, until - self._clock.monotonic()))
+            # After a wake-up that was answered with a request nothing is due any sooner, and
+            # the store's thread has to wait for as long as this one goes on.
+            asked = came == 1 and self._keeper.busy and not busy
 
     def _patience(self) -> float:
         """Return how many seconds the loop may sleep."""
@@ -220,6 +231,7 @@ class Serving:
     def _on_wake(self) -> None:
         self._seat.drain()
         self._agenda.wake()
+        self._ask()
 
     def _on_reply(self) -> None:
         reply = self._keeper.answer()

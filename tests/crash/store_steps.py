@@ -83,6 +83,24 @@ def work(store: DirectoryStore) -> Iterator[None]:
     yield
 
 
+def fresh(store: DirectoryStore) -> Iterator[None]:
+    """One adds, the other claims what it has not told the index of, and ends it."""
+    user = DirectoryStore(store.layout.root)
+    claimed = claim(store, 1)
+    yield
+    for n in range(2):
+        put_jobs(user, _job(f"new{n}", priority=1), _job(f"more{n}"))
+        yield
+        ended = [finish(job, Ending(Outcome.COMPLETED, NOON), Options()) for job in claimed]
+        with store.transaction() as tx:
+            assert tx.settle(ended) == []
+            claimed = tx.claim(1, NOON)
+        assert [job.id for job in claimed] == [f"new{n}"]
+        yield
+        store.catch_up()
+    user.close()
+
+
 def settle(store: DirectoryStore) -> Iterator[None]:
     """One job completes, one is tried again, one is dead."""
     for job_id, outcome, retries in (
@@ -254,6 +272,7 @@ SCENARIOS: dict[str, Scenario] = {
     "unfolded": Scenario(add, settings={"jobctl.stores.directory.writer._UNFOLDED": 600}),
     "claim": Scenario(claims),
     "work": Scenario(work),
+    "fresh": Scenario(fresh),
     "settle": Scenario(settle, running),
     "retry": Scenario(_each(RETRY, "old1", "old6"), ended),
     "cancel": Scenario(_each(CANCEL, "old0", "old4"), running),

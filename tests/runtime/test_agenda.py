@@ -189,3 +189,33 @@ def test_a_stop_claims_no_more_and_housekeeping_is_for_idle_times(fed: Agenda) -
     assert ask(fed, later, idle=True) is None
     answer(fed, request, more_to_maintain=True)
     assert must_ask(fed, later, idle=True).maintain
+
+
+def test_when_all_that_was_due_was_claimed_it_is_asked_with_how_that_ended(fed: Agenda) -> None:
+    fed.wake()
+    answer(fed, must_ask(fed, NOW + 1), exhausted=True, claimed=[make_job("a")])
+    stays = not fed.drained  # a burst
+    assert ask(fed, NOW + 2) is None
+    settlement = Settlement(make_job("a"), Ending(Outcome.COMPLETED, NOON), Options())
+    fed.settlements.append(settlement)
+    assert must_ask(fed, NOW + 2, free=0).plan is None
+    fed.settlements.append(settlement)
+    request = must_ask(fed, NOW + 2)
+    assert request.plan is not None
+    answer(fed, request, exhausted=True)
+    assert (stays, fed.drained) == (True, True)
+    fed.settlements.append(settlement)
+    assert must_ask(fed, NOW + 3).plan is None
+
+
+def test_when_nothing_is_left_that_runs_it_is_asked_again(fed: Agenda) -> None:
+    fed.wake()
+    answer(fed, must_ask(fed, NOW + 1), exhausted=True, claimed=[make_job("a")])
+    assert must_ask(fed, NOW + 2, idle=True).plan is not None
+    assert ask(fed, NOW + 2, idle=True, claim=False) is None
+
+
+def test_as_long_as_there_is_more_it_is_asked_for(fed: Agenda) -> None:
+    fed.wake()
+    answer(fed, must_ask(fed, NOW + 1), exhausted=False, claimed=[make_job("a")])
+    assert must_ask(fed, NOW + 1).plan is not None

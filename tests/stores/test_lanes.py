@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from jobctl.core.job import Ending, Options, Outcome, finish
 from jobctl.core.store import Store, Verdict
 from jobctl.stores.directory.store import DirectoryStore
 from jobctl.stores.memory import MemoryStore
@@ -65,3 +66,20 @@ def test_shell_jobs_stand_in_lanes_of_their_own_after_a_reload(tmp_path: Path) -
     assert ids(claim(again, 9, after(9), gate)) == ["a1", "a3", "a5", "late"]
     assert ids(claim(again, 9, after(9))) == ["a0", "a2", "a4"]
     again.close()
+
+
+def test_a_job_that_is_given_back_is_claimed_again_however_long_its_lane_is(
+    tmp_path: Path,
+) -> None:
+    store = DirectoryStore(tmp_path / "store")
+    put(store, make_job("last", priority=-1, created_at=after(-9)))
+    put(store, *(make_job(f"{n:04}") for n in range(600)))
+    assert "last" in ids(claim(store, 10))  # it has waited longest
+    with store.transaction() as tx:
+        job = tx.get("last")
+        assert job is not None
+        assert tx.settle([finish(job, Ending(Outcome.RELEASED, after(1)), Options())]) == []
+        found = ids(tx.claim(600, after(1)))
+    assert len(found) == 592
+    assert "last" in found
+    store.close()

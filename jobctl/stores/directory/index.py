@@ -16,6 +16,7 @@ from pathlib import Path
 from jobctl.errors import StoreError
 from jobctl.stores.directory.bare import Bare
 from jobctl.stores.directory.layout import read_file, store_error
+from jobctl.stores.directory.recall import Recall
 from jobctl.stores.directory.rows import Position
 from jobctl.stores.directory.schema import INDEXES, TABLES, VERSION
 from jobctl.stores.directory.table import JobTable
@@ -115,7 +116,8 @@ class Index(JobTable, Bare):
         )
         self.seen = {}
         self._writing = False
-        self._at: Position | None = None  # as long as nobody else can move it, if it is known
+        self.recall = Recall(self._db)
+        self._at: Position | None = None  # as this connection has seen it last
         self.execute = self._db.execute
         self.executemany = self._db.executemany
         try:
@@ -145,7 +147,7 @@ class Index(JobTable, Bare):
 
     def position(self) -> Position | None:
         """Return how far the index has come; None if it is not one of this store."""
-        if self._at is not None:
+        if self._writing and self._at is not None:
             return self._at
         try:
             row = self.execute("SELECT * FROM meta").fetchone()
@@ -175,6 +177,8 @@ class Index(JobTable, Bare):
         """Start to write."""
         self.execute("BEGIN IMMEDIATE")
         self._writing = True
+        if self.recall.begin():
+            self._at = None
 
     def begin_anew(self) -> None:
         """Go on to write, with nothing folded in, after an error."""
@@ -184,12 +188,13 @@ class Index(JobTable, Bare):
 
     def commit(self) -> None:
         """Keep what was written."""
-        self._writing, self._at = False, None
+        self._writing = self.recall.on = False
         self.execute("COMMIT")
 
     def rollback(self) -> None:
         """Forget what was written."""
         self._writing, self._at = False, None
+        self.recall.forget()
         if self._db.in_transaction:
             self.execute("ROLLBACK")
 

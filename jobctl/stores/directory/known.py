@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 
 from jobctl.core.store import AnyJob
+from jobctl.stores.directory.recall import recalled
 from jobctl.stores.directory.rows import NUMBER, Old, Row, labels, lane_key
 from jobctl.stores.directory.segments import Place, Where
 
@@ -87,6 +88,7 @@ class Known:
                     known[job_id] = Old(*old)
         return known
 
+    @recalled
     def top(self) -> int:
         """Return the greatest seq that a job has, 0 if there is none."""
         row = self.execute("SELECT max(seq) FROM jobs").fetchone()

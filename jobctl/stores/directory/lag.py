@@ -1,27 +1,32 @@
-"""What this process has written last and has not yet told the index.
+"""What this process knows of the journal's end and has not yet told the index.
 
-A daemon that is busy writes two lines of each job, one as it is claimed and one as it ends.
-Told to the index together they change it once: of each job it is told the last line.
+A daemon that is busy writes two lines of each job, one as it is claimed and one as it ends,
+and before them it has found that of the add (see fresh.py). Told to the index together they
+change it once: of each job it is told the last line.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import KeysView, Sequence
 from typing import Any
 
+from jobctl.core.job import Status
 from jobctl.core.store import AnyJob
 from jobctl.stores.directory.segments import Line, Place
 
 #: How many jobs, and bytes of their lines, the index may be behind.
 MOST = 1000
 BYTES = 2 << 20
+_PENDING = Status.PENDING
 
 
 class Lag:
-    """Lines that are durable, up to the end of the journal: each job's last one."""
+    """Lines up to the end of the journal: each job's last one."""
 
     def __init__(self) -> None:
         self._latest: dict[str, tuple[AnyJob, Place]] = {}
+        #: Those that nobody has claimed yet, by seq.
+        self.waiting: dict[int, AnyJob] = {}
         self.last: Line | None = None
         self._bytes = 0
 
@@ -35,6 +40,11 @@ class Lag:
         """Return the job as it stands here, None if it does not."""
         found = self._latest.get(job_id)
         return None if found is None else found[0]
+
+    @property
+    def ids(self) -> KeysView[str]:
+        """The ids of the jobs."""
+        return self._latest.keys()
 
     @property
     def lines(self) -> list[tuple[AnyJob, Place]]:
@@ -55,14 +65,19 @@ class Lag:
         return len(self._latest) >= MOST or self._bytes >= BYTES
 
     def add(self, jobs: Sequence[Any], written: Sequence[Line]) -> None:
-        """Take in what a transaction has written."""
+        """Take in what transactions have written."""
         for job, line in zip(jobs, written, strict=True):
             self._latest[job.id] = job, line.place
+            if job.status is _PENDING:
+                self.waiting[job.seq] = job
+            elif self.waiting:
+                self.waiting.pop(job.seq, None)
             self._bytes += line.place.length
         self.last = written[-1]
 
     def clear(self) -> None:
         """Forget all: the index knows it, or will read it in the journal."""
         self._latest.clear()
+        self.waiting.clear()
         self.last = None
         self._bytes = 0

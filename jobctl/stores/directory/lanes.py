@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 from jobctl.core.job import Status
 from jobctl.core.note import EVERYTHING, PAUSE, TOPICS
@@ -97,6 +97,13 @@ def _heading(name: str, shell: bool) -> str:
     return f"{SHELL}{name}" if shell else name
 
 
+class Whole(Source, Protocol):
+    """What is asked as lanes begin: the index, which knows all then."""
+
+    def paused(self) -> set[str]: ...
+    def next_lane(self, name: str, key: str) -> tuple[str, str] | None: ...
+
+
 class Lanes:
     """All lanes of a store."""
 
@@ -122,7 +129,7 @@ class Lanes:
         self._resumed.clear()
         self._loaded = False
 
-    def load(self, source: Source) -> None:
+    def load(self, source: Whole) -> None:
         """Find the lanes that have ready jobs."""
         self.reset()
         self._paused = source.paused()
@@ -182,6 +189,7 @@ class Lanes:
     def ready(self, name: str, key: str, rank: int, due: int, seq: int) -> None:
         """Take in a job that may be claimed now."""
         its, order = self._name(name, key), (rank, due, seq)
+        its.gone.discard(seq)  # it was claimed, and given back in this transaction
         its.lane(key).add(order)
         its.forget_elders()
         its.lanes.sooner(key, order)

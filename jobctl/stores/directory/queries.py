@@ -9,6 +9,7 @@ from collections.abc import Iterator
 
 from jobctl.core.job import Status
 from jobctl.core.note import EVERYTHING
+from jobctl.stores.directory.recall import recalled
 from jobctl.stores.directory.rows import NUMBER, STATUSES, Row
 from jobctl.stores.directory.segments import Place
 from jobctl.stores.directory.selections import Selections
@@ -18,11 +19,13 @@ from jobctl.stores.directory.turns import Turns
 class Queries(Turns, Selections):
     """The questions, for a connection that answers them."""
 
+    @recalled
     def stopping(self) -> list[str]:
         """Return the running jobs that shall end."""
         rows = self.execute("SELECT id FROM jobs INDEXED BY stopping WHERE ready=3")
         return [row[0] for row in rows]
 
+    @recalled
     def next_due(self) -> int | None:
         """Return when the next delayed job is due."""
         row = self.execute(

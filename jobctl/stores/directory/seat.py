@@ -19,6 +19,8 @@ from jobctl.errors import StoreBusy, StoreCorrupt, StoreError, StoreUnwritable
 from jobctl.stores.directory.layout import Layout, open_file, read_file, store_error
 
 _HOLDER = "daemon.pid"
+#: More wake-ups than a FIFO holds are never read at once.
+_MANY = 65536
 #: Seconds between two looks at whether a wake-up was taken.
 _PULSE_STEP = 0.01
 
@@ -43,7 +45,7 @@ class DirectorySeat:
     def drain(self) -> None:
         """Take the wake-ups that have come."""
         try:
-            while os.read(self._fd, 65536):
+            while len(os.read(self._fd, _MANY)) == _MANY:
                 pass
         except BlockingIOError:
             pass

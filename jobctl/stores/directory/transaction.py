@@ -28,6 +28,7 @@ from jobctl.stores.directory.writer import IndexWriter
 
 if TYPE_CHECKING:
     from jobctl.stores.directory.index import Index
+    from jobctl.stores.directory.rows import Row
     from jobctl.stores.directory.store import DirectoryStore
 
 _NOWHERE = Place(0, 0, 0)
@@ -52,7 +53,6 @@ class DirectoryTransaction:
         self._grows = False  # it adds jobs or claims them: then more room will be needed
         self._settles = False  # it ends jobs, for which the room is
         self._plain = True  # all it does is to claim, and to write how what was claimed ended
-        self._waits: bool | None = None  # whether jobs wait for others, if that was asked
 
     # -- the protocol ------------------------------------------------------------------
 
@@ -104,7 +104,7 @@ class DirectoryTransaction:
         index = self._own_index(behind=True)
         lanes = self.writer.claiming()
         self._number()
-        early = self._draft.early(others_wait=self._any_waits(index))
+        early = self._draft.early(others_wait=index.any_waits())
         if early:
             self._plain = False
             self.writer.catch_up()
@@ -118,7 +118,7 @@ class DirectoryTransaction:
         claimed: list[AnyJob] = []
         while len(claimed) < limit:
             wanted = limit - len(claimed)
-            seqs = lanes.take(wanted, gate, index)
+            seqs = lanes.take(wanted, gate, self.writer.source)
             for found in self._claimable(seqs, index):
                 claimed.append(claim_job(found, now))
                 self._grows = True
@@ -159,7 +159,7 @@ class DirectoryTransaction:
 
     def any_waiting(self) -> bool:
         """Return whether any pending job has an `after`."""
-        return self._any_waits(self.index(behind=True)) or any(
+        return self.index(behind=True).any_waits() or any(
             job and job.after for job in self._draft.jobs.values()
         )
 
@@ -367,16 +367,27 @@ class DirectoryTransaction:
         if not self._plain or self.writer.index is None:
             return False
         try:
-            return not self._any_waits(self.writer.index)
+            return not self.writer.index.any_waits()
         except sqlite3.Error:
             return False  # it will say so again when it is told
 
-    def _any_waits(self, index: Index) -> bool:
-        if self._waits is None:
-            self._waits = index.any_waits()
-        return self._waits
-
     def _claimable(self, seqs: Sequence[int], index: Index) -> Iterator[AnyJob]:
+        """Yield the pending jobs that have these seqs, in this order."""
+        new = self.writer.lag.waiting
+        if not new:
+            yield from self._recorded(seqs, index)
+            return
+        told = [seq for seq in seqs if seq not in new]
+        known = {job.seq: job for job in self._recorded(told, index)} if told else {}
+        for seq in seqs:
+            job = known.get(seq)
+            if job is None and seq in new:
+                job = self._draft.jobs.get(new[seq].id, new[seq])
+            if job is not None and job.status is Status.PENDING:
+                yield job
+
+    def _recorded(self, seqs: Sequence[int], index: Index) -> Iterator[AnyJob]:
+        """Yield those of them that the index knows."""
         own = self._draft.jobs
         rows = index.ready_by_seqs(seqs)
         places = [row.place for row in rows if row.id not in own]
@@ -384,12 +395,15 @@ class DirectoryTransaction:
         for row in rows:
             job = own[row.id] if row.id in own else next(records)
             if row.id not in own and (job is None or job.id != row.id):
-                # One bad record never stops the store: it leaves the index and the rest go on.
-                bad = Line(row.place, self.store.journal.read_raw(row.place))
-                self.store.journal.quarantine(bad, f"the record of job {row.id} is damaged")
-                index.drop(row)
+                self._lose(row, index)
             elif job is not None and job.status is Status.PENDING:
                 yield job
+
+    def _lose(self, row: Row, index: Index) -> None:
+        """Go on without a job whose record is damaged: it never stops the store."""
+        bad = Line(row.place, self.store.journal.read_raw(row.place))
+        self.store.journal.quarantine(bad, f"the record of job {row.id} is damaged")
+        index.drop(row)
 
     def _number(self) -> None:
         self.lock()

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from jobctl.core.job import Status
+from jobctl.stores.directory.recall import recalled
 from jobctl.stores.directory.rows import BLOCKED, NUMBER
 
 _COMPLETED = NUMBER[Status.COMPLETED]
@@ -43,6 +44,7 @@ class Waits:
         )
         return [row[0] for row in rows]
 
+    @recalled
     def any_waits(self) -> bool:
         """Return whether any pending job names others: most stores have none."""
         return self.execute("SELECT 1 FROM deps LIMIT 1").fetchone() is not None

@@ -20,6 +20,7 @@ from jobctl.stores.directory.segments import Line
 
 if TYPE_CHECKING:
     from jobctl.stores.directory.index import Index
+    from jobctl.stores.directory.lane import Source
     from jobctl.stores.directory.lanes import Lanes
     from jobctl.stores.directory.store import DirectoryStore
     from jobctl.stores.directory.table import Folded
@@ -29,6 +30,8 @@ _RUNNING = Status.RUNNING
 _UNFOLDED = 4 << 20
 #: How many lines such a step takes: all others who add wait for it.
 _SHORT = 500
+#: Bytes of what others have added that the index need not know before a claim.
+_NEW = 64 << 10
 #: Delayed jobs that become ready at a time.
 PROMOTED = 1000
 
@@ -60,16 +63,45 @@ class IndexWriter:
         """Open it if it knows all but the lag, and return whether it does.
 
         `tail` and `size` are where the journal ends. Only a segment's number and two sizes
-        are compared: if others have written or folded meanwhile, they differ.
+        are compared: if others have written or folded meanwhile, they differ. A few new jobs
+        that others have added go into the lag, if this process claims.
         """
         end = self.lag.end or self._position
-        if self.index is None or end != (tail, size):
+        if self.index is None or end is None or end[0] != tail:
+            return False
+        claims = self._lanes is not None and self._lanes.active
+        if not 0 <= size - end[1] <= (_NEW if claims else 0):
             return False
         position = self._open_index().position()
         self.open = True
         if position is None or position.bare or position[:2] != self._position:
             self.forget()
             return False
+        if size > end[1] and not self._take_new(end, size):
+            self.index.rollback()
+            self.open = False
+            return False
+        return True
+
+    def _take_new(self, end: tuple[int, int], size: int) -> bool:
+        """Take what stands in the journal behind `end` into the lag; return whether it may.
+
+        Whoever added it may have died before it was durable. Before the lag is relied on it
+        will be: by the fdatasync of a claim, which stands behind it, or by `finish`.
+        """
+        from jobctl.stores.directory.fresh import find_new
+
+        assert self.index is not None
+        assert self._lanes is not None
+        found = find_new(self._store.journal, self.index, self.lag, end, size)
+        if found is None:
+            return False
+        jobs = [job for job, _ in found]
+        self.lag.add(jobs, [line for _, line in found])
+        self._lanes.follow_all(jobs, ())
+        self._unsynced = True
+        if self.lag.full:
+            self.catch_up()
         return True
 
     def catch_up(self) -> None:
@@ -174,12 +206,23 @@ class IndexWriter:
             self._lanes.load(self.index)
         return self._lanes
 
+    @property
+    def source(self) -> Source:
+        """What lanes ask."""
+        from jobctl.stores.directory.fresh import Ahead
+
+        assert self.index is not None
+        return Ahead(self.index, self.lag.waiting) if self.lag.waiting else self.index
+
     def promote(self, limit: int, now: int) -> bool:
         """Make due delayed jobs ready, enough for `limit`; return whether more may be due."""
         index, lanes = self.index, self._lanes
         assert index is not None
         assert lanes is not None
         for _ in range(0, limit, PROMOTED):
+            at = index.next_due()
+            if at is None or at > now:
+                return False
             due = index.promote(now, PROMOTED)
             for name, key, rank, run_at, seq in due:
                 lanes.ready(name, key, rank, run_at, seq)

@@ -1,0 +1,30 @@
+"""A daemon and somebody who adds, on one directory store."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from jobctl.stores.directory.store import DirectoryStore
+from tests.helpers import claim, ids, make_job, put
+
+
+@pytest.fixture
+def daemon(tmp_path: Path) -> Iterator[DirectoryStore]:
+    """The store of a daemon that runs one job, of four."""
+    store = DirectoryStore(tmp_path / "store")
+    put(store, *(make_job(f"old{n}") for n in range(4)))
+    assert ids(claim(store)) == ["old0"]
+    store.catch_up()
+    yield store
+    store.close()
+
+
+@pytest.fixture
+def user(daemon: DirectoryStore) -> Iterator[DirectoryStore]:
+    """The same store in a process of its own, as far as it knows."""
+    store = DirectoryStore(daemon.layout.root)
+    yield store
+    store.close()
