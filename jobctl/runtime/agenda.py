@@ -95,7 +95,7 @@ class Agenda:
         plan = make_plan() if wanted and claim else None
         if plan is not None and not plan.room:
             plan = None
-        maintain = idle and not self.hungry and now >= self._housekeeping_at
+        maintain = idle and plan is None and not self.hungry and now >= self._housekeeping_at
         look = self._woken and now >= self._look_at
         if not (self.settlements or plan is not None or maintain or look):
             return None

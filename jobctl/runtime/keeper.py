@@ -157,7 +157,8 @@ def serve(store: Store, request: Request, now: datetime) -> Reply:
     takes how others ended.
     """
     reply = Reply(request, now)
-    if request.settlements or request.plan is not None or request.look:
+    acts = bool(request.settlements) or request.plan is not None or request.look
+    if acts:
         try:
             _transact(store, reply, request.plan, now)
         except (StoreFull, StoreUnwritable) as err:
@@ -172,8 +173,10 @@ def serve(store: Store, request: Request, now: datetime) -> Reply:
     if request.maintain:
         try:
             reply.more_to_maintain = store.maintain()
-        except StoreFull:
-            pass  # it would make room, and needs some
+        except StoreError as err:
+            # It would make room, and needs some. And what came before it is done.
+            if not (acts or isinstance(err, StoreFull)):
+                raise
     return reply
 
 

@@ -208,11 +208,21 @@ def test_when_all_that_was_due_was_claimed_it_is_asked_with_how_that_ended(fed: 
     assert must_ask(fed, NOW + 3).plan is None
 
 
+def test_a_claim_is_no_time_for_housekeeping(fed: Agenda) -> None:
+    """What is claimed must not wait for that, nor be lost with its error."""
+    fed.wake()
+    answer(fed, must_ask(fed, NOW + 1), exhausted=True, claimed=[make_job("a")])
+    request = must_ask(fed, NOW + 1 + HOUSEKEEPING, idle=True)
+    assert (request.plan is not None, request.maintain) == (True, False)
+    answer(fed, request, exhausted=True)
+    assert must_ask(fed, NOW + 1 + HOUSEKEEPING, idle=True).maintain
+
+
 def test_when_nothing_is_left_that_runs_it_is_asked_again(fed: Agenda) -> None:
     fed.wake()
     answer(fed, must_ask(fed, NOW + 1), exhausted=True, claimed=[make_job("a")])
     assert must_ask(fed, NOW + 2, idle=True).plan is not None
-    assert ask(fed, NOW + 2, idle=True, claim=False) is None
+    assert must_ask(fed, NOW + 2, idle=True, claim=False).plan is None
 
 
 def test_as_long_as_there_is_more_it_is_asked_for(fed: Agenda) -> None:

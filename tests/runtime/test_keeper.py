@@ -78,6 +78,21 @@ def test_a_job_that_was_cancelled_meanwhile(
     assert there(store, "a").status is status
 
 
+def test_what_is_done_stays_so_when_housekeeping_fails(
+    store: MemoryStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse() -> bool:
+        raise StoreBusy("somebody holds it")
+
+    monkeypatch.setattr(store, "maintain", refuse)
+    put(store, make_job("a"))
+    (job,) = claim(store)
+    reply = serve(store, Request([done(job)], None, maintain=True), NOON)
+    assert ids(reply.settled) == ["a"]
+    with pytest.raises(StoreBusy):
+        serve(store, Request([], None, maintain=True), NOON)
+
+
 def test_a_result_of_another_attempt_changes_nothing(store: MemoryStore) -> None:
     put(store, make_job("a"))
     (old,) = claim(store)

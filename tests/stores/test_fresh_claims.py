@@ -64,6 +64,35 @@ def test_it_is_told_when_it_is_much(
     assert picture(daemon) == rebuilt(daemon.layout.root)
 
 
+def test_what_was_claimed_is_forgotten_without_a_rest(
+    daemon: DirectoryStore, user: DirectoryStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It must not be remembered for as long as jobs come and go."""
+    monkeypatch.setattr(lag, "MOST", 30)
+    running: list[Job[Any]] = []
+    gone = []
+    for n in range(40):
+        put(user, *(make_job(f"n{n}-{k}") for k in range(5)))
+        with daemon.transaction() as tx:
+            assert tx.settle([done(job) for job in running]) == []
+            running = tx.claim(9, NOON)
+        assert daemon._writer is not None
+        lanes = daemon._writer.writer._lanes
+        assert lanes is not None
+        gone.append(sum(len(name.gone) for name in lanes._names.all()))
+    assert max(gone) < 3 * lag.MOST
+    assert picture(daemon) == rebuilt(daemon.layout.root)
+
+
+def test_the_longest_waiting_is_from_before_all_times(
+    daemon: DirectoryStore, user: DirectoryStore
+) -> None:
+    """A clock showed a time before 1970: the index says that it waits since then."""
+    put(user, make_job("early", created_at=NOON.replace(year=1960)))
+    put(user, *(make_job(f"high{n}", priority=5) for n in range(12)))
+    assert "early" in ids(claim(daemon, 12))
+
+
 def test_a_lane_is_refilled_with_new_ones(
     daemon: DirectoryStore, user: DirectoryStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:

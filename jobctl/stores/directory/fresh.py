@@ -6,6 +6,7 @@ the index then, so that a job is found wherever it is known.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
@@ -82,18 +83,19 @@ class Ahead:
 
     def __init__(self, index: Source, waiting: Mapping[int, AnyJob]) -> None:
         self._index = index
-        self._waiting = waiting
+        self._orders: defaultdict[tuple[str, str], list[Order]] = defaultdict(list)
+        self._elders: defaultdict[str, list[Elder]] = defaultdict(list)
+        for job in waiting.values():
+            key = lane_key(job)
+            self._orders[job.name, key].append((-job.priority, 0, job.seq))
+            self._elders[job.name].append((max(0, micros(job.created_at)), job.seq, key))
 
     def best(self, name: str, key: str, after: Order, limit: int) -> list[Order]:
         """Return the order of a lane's next ready jobs."""
-        jobs = (j for j in self._waiting.values() if j.name == name and lane_key(j) == key)
-        orders = ((-job.priority, 0, job.seq) for job in jobs)
-        own = [order for order in orders if order > after]
+        own = [order for order in self._orders[name, key] if order > after]
         return sorted(self._index.best(name, key, after, limit) + own)[:limit]
 
     def oldest(self, name: str, after: tuple[int, int], limit: int) -> list[Elder]:
         """Return a name's longest waiting ready jobs."""
-        jobs = (job for job in self._waiting.values() if job.name == name)
-        elders = ((micros(job.created_at), job.seq, lane_key(job)) for job in jobs)
-        own = [elder for elder in elders if elder[:2] > after]
+        own = [elder for elder in self._elders[name] if elder[:2] > after]
         return sorted(self._index.oldest(name, after, limit) + own)[:limit]

@@ -102,6 +102,7 @@ class IndexWriter:
         self._unsynced = True
         if self.lag.full:
             self.catch_up()
+            self._lanes.settled()  # nothing has been claimed in this transaction yet
         return True
 
     def catch_up(self) -> None:
@@ -129,7 +130,8 @@ class IndexWriter:
                 self.catch_up()
             self.finish(0)
         except sqlite3.Error as err:
-            self.distrust(err, locked=True)
+            with suppress(StoreError):
+                self.distrust(err, locked=True)
         return True
 
     def finish(self, size: int) -> tuple[int, int]:
