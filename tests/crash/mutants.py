@@ -96,7 +96,9 @@ def early_tombstone() -> None:
 def half_transaction() -> None:
     """Each line counts, whether or not the others of its transaction are there."""
 
-    def _take(journal: Journal, position: Position) -> tuple[list[Found], Where | None, bool]:
+    def _take(
+        journal: Journal, position: Position, most: int
+    ) -> tuple[list[Found], Where | None, bool]:
         taken: list[Found] = []
         last: Where | None = None
         for segment in journal.segments():
