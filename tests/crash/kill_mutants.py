@@ -95,7 +95,7 @@ def failed_append_kept() -> None:
         return append
 
     _replace(Journal, "append", change)
-    _replace(Journal, "_cut", lambda real: lambda self, size: None)
+    _replace(Journal, "_cut", lambda real: lambda self, size, **how: None)
 
 
 def half_write_acknowledged() -> None:

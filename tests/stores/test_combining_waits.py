@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import os
 import signal
 import threading
@@ -13,6 +14,7 @@ import pytest
 from jobctl.errors import StoreBusy, StoreUnwritable
 from jobctl.stores.directory import combining
 from jobctl.stores.directory.combining import Batch, Post
+from jobctl.stores.directory.locks import UNSURE, WriteLock
 from jobctl.stores.directory.store import DirectoryStore
 from tests.children import Child, open_files
 from tests.helpers import eventually, ids, make_job, put
@@ -92,7 +94,7 @@ def test_a_holder_who_stands_still_with_it_in_hand(
     put(store, make_job("a"))
     told = adding.error
     assert isinstance(told, StoreBusy)
-    assert "may yet add" in str(told)
+    assert str(told).endswith(UNSURE)
     assert ids(store.list()) == ["b", "a", "first"]
     again = DirectoryStore(path)
     put(again, make_job("c"))
@@ -160,18 +162,62 @@ def test_a_child_has_a_slot_of_its_own(path: Path) -> None:
     healthy(path)
 
 
-def test_who_may_have_been_added_is_not_told_that_the_store_is_busy(path: Path) -> None:
-    """Who took it has died, and somebody else keeps the lock."""
-    store, (adding,) = held(path, make_job("b"), patience=0.05)
+@pytest.mark.parametrize("given_up", [False, True])
+def test_who_may_have_been_added_is_not_told_that_the_store_is_busy(
+    path: Path, given_up: bool
+) -> None:
+    """Who took it has died, and somebody else keeps the lock, for a while or for ever."""
+    store, (adding,) = held(path, make_job("b"), patience=0.05 if given_up else 1)
     batch = Batch(store.lock._fd, store.store_id)
     assert batch.take(1, 5000)
     batch.let_go()
     eventually(lambda: not words(path))  # it has lost its patience
-    assert adding.is_alive()
+    if given_up:
+        adding.join(60)
+    else:
+        assert adding.is_alive()
     store.lock.release()
-    assert adding.result() is None
-    assert journal(path) == ["first", "b"]
+    told = adding.result()
+    assert str(told).endswith(UNSURE) if given_up else told is None
+    assert journal(path) == (["first"] if given_up else ["first", "b"])
     store.close()
+
+
+@pytest.mark.parametrize("how", ["no thread", "no lock"])
+def test_who_cannot_wait_or_call_off_is_not_told_that_nothing_was_done(
+    path: Path, monkeypatch: pytest.MonkeyPatch, how: str
+) -> None:
+    """There is no thread left to wait with, or the kernel has no locks to ask by."""
+    real, real_lock, taken = os.fdatasync, combining._lock, threading.Event()
+
+    def refuse(*_: object) -> None:
+        assert taken.wait(60)
+        raise RuntimeError("can't start new thread")
+
+    def no_lock(fd: int, how: int, kind: int, start: int) -> None:
+        if taken.is_set() and kind == fcntl.F_RDLCK:
+            raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+        real_lock(fd, how, kind, start)
+
+    def fdatasync(fd: int) -> None:
+        monkeypatch.setattr(os, "fdatasync", real)
+        taken.set()
+        if how == "no lock":
+            adding.join(60)
+        real(fd)
+
+    if how == "no thread":
+        monkeypatch.setattr(WriteLock, "_wait", refuse)
+    else:
+        monkeypatch.setattr(combining, "_lock", no_lock)
+    store, (adding,) = held(path, make_job("b"), patience=0.3)
+    monkeypatch.setattr(os, "fdatasync", fdatasync)
+    put(store, make_job("a"))
+    told = adding.result()
+    assert str(told).endswith(UNSURE) if how == "no lock" else told is None
+    assert ids(store.list()) == ["b", "a", "first"]
+    store.close()
+    healthy(path)
 
 
 def test_who_waits_in_the_kernel_is_told(path: Path) -> None:

@@ -88,6 +88,23 @@ def test_what_an_fdatasync_may_have_lost_is_void(tmp_path: Path) -> None:
     assert ids(rebuilt(path)["jobs"]) == ["lost1", "c", "b", "a"]
 
 
+def test_a_full_segment_that_cannot_be_made_durable_is_given_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its end may be of a writer who died before he synced it; a second try says nothing."""
+    monkeypatch.setattr("jobctl.stores.directory.journal.SEGMENT_SIZE", 400)
+    path = tmp_path / "store"
+    store = DirectoryStore(path)
+    put(store, make_job("a"))
+    good = segment(path).stat().st_size
+    with failing("fdatasync", 1), pytest.raises(StoreUnwritable):
+        put(store, make_job("b"))
+    assert f'"void":{good}' in segment(path, 2).read_text()
+    put(store, make_job("c"))
+    assert ids(store.list()) == ["c", "a"]
+    store.close()
+
+
 def test_without_a_next_segment_nobody_writes_any_more(tmp_path: Path) -> None:
     path = tmp_path / "store"
     store = DirectoryStore(path)

@@ -102,7 +102,7 @@ class Post:
             self.close()  # which has the same effect
 
     def call_off(self) -> bool:
-        """Let nobody take it any more; return False if somebody is at it and stands still."""
+        """Let nobody take it any more; return False if somebody may be at it none the less."""
         try:
             self._say(0)
             # The kernel's lock follows the word here, and goes before it where it is taken:
@@ -114,8 +114,7 @@ class Post:
                     return True
                 time.sleep(_PAUSE)  # the kernel would wait for as long as he is stopped
         except OSError:
-            self.close()
-            return True
+            pass
         except BaseException:
             self.close()  # a signal's handler has raised: it is nobody's any more
             raise
@@ -163,8 +162,8 @@ class Batch:
         found: list[bytes] = []
         places: dict[int, bytes] = {}
         try:
-            _lock(self._fd, fcntl.F_OFD_SETLK, fcntl.F_WRLCK, 0)
             self._taking = True
+            _lock(self._fd, fcntl.F_OFD_SETLK, fcntl.F_WRLCK, 0)
             for slot, (number,) in enumerate(
                 _WORD.iter_unpack(os.pread(self._fd, WORD * SLOTS, WIDTH))
             ):

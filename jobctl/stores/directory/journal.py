@@ -64,7 +64,7 @@ class Journal(Segments):
             self._find_tail()
             size = self._trim()
             if size >= SEGMENT_SIZE:
-                os.fdatasync(self._fd)
+                self.sync(size)
                 size = self._roll(size, reserve)
         except OSError as err:
             raise store_error(err, err.filename or self._layout.journal) from err
@@ -97,7 +97,7 @@ class Journal(Segments):
                 done += os.write(self._fd, memoryview(whole)[done:])
         except OSError as err:
             what = self._layout.segment(self._tail)
-            if not self._cut(size) and others:
+            if not self._cut(size, durably=bool(others)) and others:
                 self._give_up(size)  # what is left may hold whole transactions
             raise store_error(err, what) from err
         self.sync(size)
@@ -122,12 +122,10 @@ class Journal(Segments):
         """Return whether these lines stand at a place and count, after making them durable.
 
         `size` is that of the tail. Nobody may have said of them that they are durable.
+        Raises StoreError if that cannot be told.
         """
         if place.segment != self._tail:
-            # A segment that was full is durable; one that was given up may not be.
-            following = self._header(place.segment + 1)
-            durable = following is not None and following.void is None
-            return durable and self.read_raw(place) == text
+            return self._held(place, text)
         try:
             found = os.pread(self._fd, place.length, place.offset)
         except OSError as err:
@@ -135,6 +133,18 @@ class Journal(Segments):
         if found == text:
             self.sync(size)
         return found == text
+
+    def _held(self, place: Place, text: bytes) -> bool:
+        end, following = self.end(place.segment), self._header(place.segment + 1)
+        if end is not None and following is not None:
+            there = place.offset + place.length <= end and self.read_raw(place) == text
+            # A segment that was full is durable; one that was given up may not be.
+            if following.void is None or not there:
+                return there
+        raise StoreUnwritable(
+            f"{self._layout.segment(place.segment)}: the process that was to add the jobs of "
+            "this call has died, and what it has written cannot be relied on or is gone"
+        )
 
     def is_foreign(self, segment: int) -> bool:
         """Return whether a segment says that it is one of another store."""
@@ -275,10 +285,12 @@ class Journal(Segments):
             os.close(full)
         return size
 
-    def _cut(self, size: int) -> bool:
+    def _cut(self, size: int, *, durably: bool = False) -> bool:
         self._room = 0  # what lay behind goes as well
         try:
             os.ftruncate(self._fd, size)
+            if durably:
+                os.fdatasync(self._fd)
         except OSError:
             return False  # it is an unfinished transaction: the next writer cuts it off
         return True

@@ -17,6 +17,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from jobctl.clock import SystemClock
 from jobctl.errors import StoreBusy, StoreError
 from jobctl.stores.directory import forks
 from jobctl.stores.directory.layout import open_file, store_error
@@ -33,9 +34,10 @@ PAUSES = (0.0, 0.0, 0.0, 0.0, *(100e-6 * 1.5**n for n in range(9)))
 _LONGER = (*PAUSES, *[PAUSES[-1]] * 8)
 #: Seconds between two looks at whether it is done, while a thread waits for the lock.
 _LOOK = 5e-3
-#: Said (StoreBusy) to who has waited for one who is stopped with what he was to add in hand.
-UNSURE = "It may yet add the jobs of this call: with ids of your own they can be added again"
+#: Said to who has handed his jobs over and cannot learn what became of them.
+UNSURE = "The jobs of this call may be added all the same: with ids of your own add them again"
 WIDTH = 64
+_now = SystemClock().monotonic
 #: What follows the text: of each slot for adds a word, which is 0 if nobody has posted any.
 SLOTS = 16
 WORD = 8
@@ -135,25 +137,36 @@ class WriteLock:
         post = self._post
         try:
             post.put(adds)
-            while not self._try_again(post):
-                try:
-                    self._wait(patience, post)
-                    break
-                except StoreError as err:  # or it was accepted meanwhile
-                    if not post.call_off() and not post.accepted():
-                        raise StoreBusy(f"{err}. {UNSURE}") from err
-                    # If who took it has died, how far he had come can be seen with the lock
-                    # only: nobody may be told that it was not added.
-                    if not post.accepted() and post.place() is None:
-                        raise
+            self._wait_with(post, patience)
             accepted = post.accepted()
             if not accepted:
                 self.left_at = post.place()
             post.withdraw()
         except BaseException:
-            post.call_off()
+            if not post.call_off():
+                post.close()
             raise
         return accepted
+
+    def _wait_with(self, post: Post, patience: float) -> None:
+        """Wait until the lock is held or the post accepted. Raises as `_wait` does."""
+        for last in (False, True):
+            if self._try_again(post):
+                return
+            try:
+                self._wait(patience, post)
+                return
+            except (StoreError, RuntimeError) as err:  # or it was accepted meanwhile
+                alone = post.call_off()
+                if post.accepted():
+                    return
+                if alone and post.place() is None:
+                    raise
+                # If who took it has died, how far he had come can be seen with the lock only;
+                # if he stands still, nobody knows. None may be told that it was not added.
+                if last or not alone:
+                    post.close()
+                    raise StoreBusy(f"{err}. {UNSURE}") from err
 
     def _try_again(self, post: Post | None = None) -> bool:
         """Try for some milliseconds; return whether the lock is held, or the post accepted."""
@@ -242,10 +255,9 @@ class WriteLock:
 
 def _done_or_accepted(done: threading.Event, post: Post, patience: float) -> bool:
     """Wait for either; return whether it is the first of them."""
-    for _ in range(max(1, round(patience / _LOOK))):
-        if post.accepted():
-            break
-        if done.wait(_LOOK):
+    until = _now() + patience
+    while not post.accepted() and (left := until - _now()) > 0:
+        if done.wait(min(left, _LOOK)):
             return True
     return False
 

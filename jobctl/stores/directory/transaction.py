@@ -21,6 +21,7 @@ from jobctl.core.store import AnyJob, Gate, open_gate
 from jobctl.errors import StaleJob, StoreError, StoreFull
 from jobctl.stores.directory import lines, room
 from jobctl.stores.directory.draft import Draft
+from jobctl.stores.directory.locks import UNSURE
 from jobctl.stores.directory.reader import damaged
 from jobctl.stores.directory.rows import micros, moment
 from jobctl.stores.directory.segments import Line, Place
@@ -300,16 +301,21 @@ class DirectoryTransaction:
     def _lock_to_add(self, adds: list[bytes]) -> bool:
         """Take the write lock; return False if another writer has added these meanwhile."""
         lock = self.store.lock
-        if not lock.acquire(adds=adds):
-            return False
-        self._locked = True
-        self._tail, self._size = self.store.journal.open_tail(self._whole_reserve)
-        if lock.left_at is None:
-            return True
-        segment, offset = lock.left_at
+        try:
+            if not lock.acquire(adds=adds):
+                return False
+            self._locked = True
+            self._tail, self._size = self.store.journal.open_tail(self._whole_reserve)
+            return lock.left_at is None or not self._are_at(*lock.left_at, adds)
+        except StoreError as err:
+            if lock.left_at is None:
+                raise
+            raise type(err)(f"{err}. {UNSURE}") from err
+
+    def _are_at(self, segment: int, offset: int, adds: list[bytes]) -> bool:
         text = b"".join(lines.seal_adds(adds, (segment << 32) | offset))
         place = Place(segment, offset, len(text))
-        return not self.store.journal.holds(place, text, self._size)
+        return self.store.journal.holds(place, text, self._size)
 
     def _append_with_others(self, texts: list[bytes]) -> None:
         """Append these lines and what others have posted, or these alone if room lacks."""
