@@ -207,6 +207,7 @@ def test_who_cannot_wait_or_call_off_is_not_told_that_nothing_was_done(
         real(fd)
 
     if how == "no thread":
+        monkeypatch.setattr(WriteLock, "_try_again", lambda self, post=None: False)
         monkeypatch.setattr(WriteLock, "_wait", refuse)
     else:
         monkeypatch.setattr(combining, "_lock", no_lock)
