@@ -124,7 +124,7 @@ class Pair:
             dead = os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)
             if dead is not None:
                 break
-            time.sleep(0.001)
+            time.sleep(0.001)  # a file tells nobody that it was written
 
     @contextmanager
     def _traced(self, child: Child, strace: tuple[str, ...]) -> Iterator[None]:

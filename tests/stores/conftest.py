@@ -1,4 +1,4 @@
-"""A daemon and somebody who adds, on one directory store."""
+"""Stores to begin with: of one job, and of a daemon and somebody who adds."""
 
 from __future__ import annotations
 
@@ -9,6 +9,15 @@ import pytest
 
 from jobctl.stores.directory.store import DirectoryStore
 from tests.helpers import claim, ids, make_job, put
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    """A store of one job that nobody has open."""
+    store = DirectoryStore(tmp_path / "store")
+    put(store, make_job("first"))
+    store.close()
+    return tmp_path / "store"
 
 
 @pytest.fixture

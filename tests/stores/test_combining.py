@@ -20,14 +20,6 @@ from tests.helpers import ids, make_job, put
 from tests.stores.posting import healthy, held, journal, words
 
 
-@pytest.fixture
-def path(tmp_path: Path) -> Path:
-    store = DirectoryStore(tmp_path / "store")
-    put(store, make_job("first"))
-    store.close()
-    return tmp_path / "store"
-
-
 def strike(monkeypatch: pytest.MonkeyPatch, name: str, *errors: int | None) -> list[int]:
     """Let the next calls of a function of `os` fail so, one after the other; count them all."""
     real: Callable[..., Any] = getattr(os, name)

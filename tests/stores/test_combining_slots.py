@@ -18,14 +18,6 @@ from tests.helpers import ids, make_job, put
 from tests.stores.posting import Adding, body, healthy, held, journal, words
 
 
-@pytest.fixture
-def path(tmp_path: Path) -> Path:
-    store = DirectoryStore(tmp_path / "store")
-    put(store, make_job("first"))
-    store.close()
-    return tmp_path / "store"
-
-
 def test_long_lines_are_not_posted(path: Path) -> None:
     store = DirectoryStore(path)
     store.lock.acquire()

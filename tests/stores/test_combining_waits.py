@@ -21,14 +21,6 @@ from tests.helpers import eventually, ids, make_job, put
 from tests.stores.posting import healthy, held, journal, words
 
 
-@pytest.fixture
-def path(tmp_path: Path) -> Path:
-    store = DirectoryStore(tmp_path / "store")
-    put(store, make_job("first"))
-    store.close()
-    return tmp_path / "store"
-
-
 def test_who_waits_too_long_was_not_added(path: Path) -> None:
     store, (adding,) = held(path, make_job("b"), patience=0.01)
     told = adding.result()
@@ -38,6 +30,15 @@ def test_who_waits_too_long_was_not_added(path: Path) -> None:
     put(store, make_job("a"))
     assert ids(store.list()) == ["a", "first"]
     store.close()
+
+
+def test_who_could_post_nothing_was_not_added(path: Path) -> None:
+    holder, other = DirectoryStore(path), DirectoryStore(path, patience=0.01)
+    holder.lock.acquire()
+    with pytest.raises(StoreBusy, match=r"or end it$"):
+        put(other, make_job("long", data="x" * 20_000))
+    holder.close()
+    other.close()
 
 
 @pytest.mark.parametrize("fails", [False, True])

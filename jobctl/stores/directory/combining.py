@@ -76,6 +76,7 @@ class Post:
             self._say(number)
         except (OSError, StoreError):
             self.close()
+            self._number = 0
 
     def accepted(self) -> bool:
         """Return whether what is posted is durable in the journal."""
@@ -103,6 +104,8 @@ class Post:
 
     def call_off(self) -> bool:
         """Let nobody take it any more; return False if somebody may be at it none the less."""
+        if not self._number:
+            return True  # nothing is posted
         try:
             self._say(0)
             # The kernel's lock follows the word here, and goes before it where it is taken:
