@@ -71,6 +71,7 @@ DEATHS = (Outcome.CRASHED, Outcome.LOST)
 # Python 3.11 takes 0.1 us to find a member of an enum. Where it is done for each job of a
 # busy daemon, here and elsewhere, a constant of the module keeps it.
 _DONE = Outcome.COMPLETED
+_COMPLETED = Status.COMPLETED
 
 
 class JobError(msgspec.Struct, frozen=True):
@@ -221,11 +222,23 @@ def finish(job: Job[T], ending: Ending, options: Options, chance: float = 0.0) -
     `chance` is a random number from 0 to 1, for the jitter of the backoff.
     """
     _require(job, _SETTLEABLE, "settled")
-    outcome = ending.outcome
-    attempts = job.attempts - (outcome in UNCHARGED)
-    crashes = job.crashes + (outcome in DEATHS)
+    if ending.outcome is _DONE:
+        return replace_fields(
+            job,
+            rev=job.rev + 1,
+            status=_COMPLETED,
+            started_at=ending.started_at or job.started_at,
+            finished_at=ending.finished_at,
+            progress=ending.progress,
+            result=ending.result,
+            error=ending.error,
+            history=_history(job, ending),
+            cancelling=False,
+        )
+    attempts = job.attempts - (ending.outcome in UNCHARGED)
+    crashes = job.crashes + (ending.outcome in DEATHS)
     status = _next_status(job, ending, options, attempts, crashes)
-    completed, again = outcome is _DONE, status is Status.PENDING
+    again = status is Status.PENDING
     return replace_fields(
         job,
         rev=job.rev + 1,
@@ -236,9 +249,8 @@ def finish(job: Job[T], ending: Ending, options: Options, chance: float = 0.0) -
         started_at=ending.started_at or job.started_at,
         finished_at=None if again else ending.finished_at,
         progress=ending.progress,
-        result=ending.result if completed else job.result,
-        error=ending.error or (None if completed else job.error),
-        history=(*job.history, _attempt(job, ending))[-HISTORY:],
+        error=ending.error or job.error,
+        history=_history(job, ending),
         cancelling=False,
     )
 
@@ -247,8 +259,6 @@ def _next_status(
     job: Job[T], ending: Ending, options: Options, attempts: int, crashes: int
 ) -> Status:
     outcome = ending.outcome
-    if outcome is _DONE:
-        return Status.COMPLETED
     if outcome is Outcome.CANCELLED or job.cancelling:
         return Status.CANCELLED
     if outcome in DEATHS and crashes >= options.max_crashes:
@@ -269,8 +279,8 @@ def _next_run(
     return ending.finished_at + timedelta(seconds=wait)
 
 
-def _attempt(job: Job[T], ending: Ending) -> Attempt:
-    return Attempt(
+def _history(job: Job[T], ending: Ending) -> tuple[Attempt, ...]:
+    attempt = Attempt(
         outcome=ending.outcome,
         started_at=ending.started_at or job.started_at,
         finished_at=ending.finished_at,
@@ -281,6 +291,7 @@ def _attempt(job: Job[T], ending: Ending) -> Attempt:
         cpu_seconds=ending.cpu_seconds,
         log_tail=ending.log_tail,
     )
+    return (*job.history, attempt)[-HISTORY:]
 
 
 def retry(job: Job[T]) -> Job[T]:

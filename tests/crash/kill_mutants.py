@@ -89,7 +89,7 @@ def failed_append_kept() -> None:
             try:
                 real(self, *arguments)
             except StoreError:
-                self._whole = journal._stamp(os.fstat(self._fd))
+                self._whole = os.fstat(self._fd).st_size
                 raise
 
         return append

@@ -41,7 +41,7 @@ def index_first() -> None:
             return
         self._number()
         entries, texts = self._draft.writes, self._draft.seal()
-        self.writer.take(entries, self.store.journal.written(texts, self._size))
+        self.writer.take(entries, self.store.journal.places(texts, self._size), texts)
         self.store.journal.append(texts, self._size, self._reserve)
         self._draft = Draft()
 

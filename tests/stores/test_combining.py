@@ -109,10 +109,10 @@ def test_room_for_one_is_the_holders(
         end = (path / "journal" / "00000001.jsonl").stat().st_size
         most = end + 2000 + room.LEAST
 
-        def take(fd: int, need: int) -> int:
+        def take(fd: int, need: int) -> room.Room:
             if need > most:
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-            return most
+            return room.Room(most, 0)
 
         monkeypatch.setattr(room, "take", take)
     put(store, make_job("a"))

@@ -78,6 +78,21 @@ def test_what_runs_ends_on_a_full_disk(index: str, disk: Path) -> None:
     assert rebuilt(path)["stats"].completed == found["stats"].completed
 
 
+def test_room_that_another_writer_has_cut_off_is_taken_again(tmp_path: Path) -> None:
+    """He leaves the size as it was, so that only the blocks tell."""
+    store = DirectoryStore(tmp_path / "store")
+    put(store, make_job("a"))
+    path = segment(tmp_path / "store")
+    taken = path.stat().st_blocks
+    os.truncate(path, path.stat().st_size)
+    assert path.stat().st_blocks < taken, (
+        "this file system keeps no room: the test says nothing"
+    )
+    put(store, make_job("b"))
+    assert path.stat().st_blocks * 512 >= path.stat().st_size + room.LEAST
+    store.close()
+
+
 @pytest.mark.root
 def test_no_jobs_are_claimed_without_room_for_how_they_end(disk: Path) -> None:
     store = DirectoryStore(disk / "store")

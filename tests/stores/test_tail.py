@@ -32,25 +32,29 @@ def names(path: Path) -> list[str]:
 def test_a_tail_torn_at_any_byte(last: tuple[str, ...], warm: bool, tmp_path: Path) -> None:
     path = tmp_path / "store"
     add(path, "a")
-    good = segment(path).stat().st_size
+    good = segment(path).read_bytes()
     add(path, *last)
-    whole = segment(path).read_bytes()
+    torn = segment(path).read_bytes()[len(good) :]
+    segment(path).write_bytes(good)
     writer = DirectoryStore(path)
     put(writer, make_job("warm"))
-    for size in range(good, len(whole)):
-        segment(path).write_bytes(whole[:size])
+    for size in range(len(torn)):
+        before = segment(path).read_bytes()
+        with segment(path).open("ab") as file:
+            file.write(torn[:size])
         shutil.rmtree(path / "quarantine", ignore_errors=True)
         if warm:
-            put(writer, make_job("z"))
+            put(writer, make_job(f"z{size}"))
         else:
-            add(path, "z")
-        found = records(path)
-        assert len(found) == 3, size
-        assert b'"id":"z"' in found[2]
-        assert segment(path).read_bytes()[:good] == whole[:good]
-        assert quarantined(path) == whole[good:size]
-    assert names(path) == ["z", "a"]
+            add(path, f"z{size}")
+        after = segment(path).read_bytes()
+        assert after.startswith(before), size
+        assert after[len(before) :].startswith(b'{"kind":"job","id":"z%d"' % size)
+        assert after.count(b"\n") == before.count(b"\n") + 1
+        assert quarantined(path) == torn[:size]
+    assert writer.stats().pending == len(torn) + 2
     writer.close()
+    assert rebuilt(path)["stats"].pending == len(torn) + 2
 
 
 @pytest.mark.parametrize(

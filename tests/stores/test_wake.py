@@ -11,6 +11,7 @@ import pytest
 from jobctl.core.store import Seat
 from jobctl.stores.directory.store import DirectoryStore
 from tests.helpers import make_job, put
+from tests.stores.tools import segment
 
 
 def woken(seat: Seat) -> bool:
@@ -64,3 +65,17 @@ def test_one_daemon_after_the_other_is_woken(tmp_path: Path) -> None:
             assert woken(seat)
         store.wake()
         store.wake()
+
+
+def test_a_daemon_that_comes_within_a_tick_of_the_clock_is_woken(tmp_path: Path) -> None:
+    """The folder's time tells nothing of it: it is the same before and after."""
+    path = tmp_path / "store"
+    store = DirectoryStore(path)
+    put(store, make_job("first"))
+    tick = segment(path).stat().st_mtime_ns
+    os.utime(path, ns=(tick, tick))
+    store.wake()
+    with DirectoryStore(path).seat() as seat:
+        os.utime(path, ns=(tick, tick))
+        store.wake()
+        assert woken(seat)

@@ -174,7 +174,7 @@ class Batch:
                 if adds:
                     places[slot] = _answer(number, segment, offset)
                     self._taken[slot] = number
-                    texts = lines.seal_adds(adds, (segment << 32) | offset)
+                    texts = lines.seal_all(adds, (segment << 32) | offset)
                     offset += sum(map(len, texts))
                     found += texts
             # Before anything is written: should this process die, they look there.

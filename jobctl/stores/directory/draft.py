@@ -114,6 +114,4 @@ class Draft:
 
     def seal(self) -> list[bytes]:
         """Return the whole lines."""
-        open_lines = [lines.encode(write) for write in self.writes] + self._raw
-        total = len(open_lines)
-        return [lines.seal(line, k, total) for k, line in enumerate(open_lines, start=1)]
+        return lines.seal_all([*map(lines.encode, self.writes), *self._raw])

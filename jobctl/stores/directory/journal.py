@@ -27,9 +27,10 @@ from jobctl.stores.directory.segments import (
     Line,
     Place,
     Segments,
+    Where,
     first_line,
     last_good,
-    lines_at,
+    places_at,
 )
 
 #: A segment that has reached this many bytes is followed by a new one.
@@ -50,9 +51,9 @@ class Journal(Segments):
         self.store_id = store_id
         self._tail = 0  # the segment that is written to, and its descriptor
         self._fd = -1
-        self._whole: tuple[int, int] | None = None  # the tail as this process left it
+        self._whole = -1  # the size of the tail as this process left it, whole
         self._seen: tuple[int, int] | None = None  # the folder as it was when last looked at
-        self._room = 0  # how many bytes of the tail have room on the disk, as far as is known
+        self._room = room.NONE
 
     def open_tail(self, reserve: int = 0) -> tuple[int, int]:
         """Open the newest segment, cut off what was never acknowledged, roll if it is full.
@@ -87,7 +88,7 @@ class Journal(Segments):
         whole = b"".join((*texts, *others))
         need = size + len(whole) + reserve
         try:
-            if reserve and need > self._room:
+            if reserve and need > self._room.end:
                 self._room = room.take(self._fd, need)
         except OSError as err:
             raise store_error(err, self._layout.segment(self._tail)) from err
@@ -101,14 +102,11 @@ class Journal(Segments):
                 self._give_up(size)  # what is left may hold whole transactions
             raise store_error(err, what) from err
         self.sync(size)
-        try:
-            self._whole = _stamp(os.fstat(self._fd))
-        except OSError:
-            self._whole = None  # it is durable, whatever may be known of it
+        self._whole = size + len(whole)
 
-    def written(self, texts: list[bytes], size: int) -> list[Line]:
-        """Return the lines that `append` has just written at `size`."""
-        return lines_at(self._tail, size, texts)
+    def places(self, texts: list[bytes], size: int) -> list[Where]:
+        """Return where `append` has just written these lines at `size`."""
+        return places_at(self._tail, size, texts)
 
     def sync(self, good: int) -> None:
         """Make the tail durable. `good` is the length that is known to be so already."""
@@ -192,10 +190,12 @@ class Journal(Segments):
         written = os.fstat(self._fd).st_mtime_ns
         self._seen = stamp if written > stamp[1] + TICKS else None
 
-    @property
     def written_at(self) -> int:
-        """When this process wrote last, in nanoseconds of the file system's clock; or 0."""
-        return 0 if self._whole is None else self._whole[1]
+        """Return when the tail was written, in nanoseconds of the file system's clock, or 0."""
+        try:
+            return os.fstat(self._fd).st_mtime_ns
+        except OSError:
+            return 0
 
     def _folder_stamp(self) -> tuple[int, int]:
         folder = os.stat(self._folder)
@@ -255,9 +255,10 @@ class Journal(Segments):
         """Return the size of the tail, after cutting off an unfinished transaction."""
         info = os.fstat(self._fd)
         size = info.st_size
-        if _stamp(info) == self._whole:
-            return size  # nobody has written since this process ended a transaction here
-        self._room = 0  # who has written may have cut something off, and the room with it
+        if info.st_blocks < self._room.blocks:
+            self._room = room.NONE  # somebody has cut off what he wrote, and the room with it
+        if size == self._whole:
+            return size  # nothing was added since this process ended a transaction here
         end = os.pread(self._fd, lines.END_LENGTH, max(0, size - lines.END_LENGTH))
         if end.endswith(b"\n"):
             place = lines.place_in_transaction(end)
@@ -286,7 +287,7 @@ class Journal(Segments):
         return size
 
     def _cut(self, size: int, *, durably: bool = False) -> bool:
-        self._room = 0  # what lay behind goes as well
+        self._room = room.NONE  # what lay behind goes as well
         try:
             os.ftruncate(self._fd, size)
             if durably:
@@ -318,7 +319,7 @@ class Journal(Segments):
         try:
             if os.write(fd, text) < len(text):
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-            there = room.take(fd, len(text) + reserve) if reserve else 0
+            there = room.take(fd, len(text) + reserve) if reserve else room.NONE
             os.fdatasync(fd)
             os.rename(draft, path)
         except OSError:
@@ -347,7 +348,7 @@ class Journal(Segments):
     def _close_tail(self) -> None:
         if self._fd >= 0:
             os.close(self._fd)
-        self._fd, self._tail, self._whole, self._room = -1, 0, None, 0
+        self._fd, self._tail, self._whole, self._room = -1, 0, -1, room.NONE
 
     def close(self) -> None:
         """Close every descriptor."""
@@ -367,7 +368,3 @@ def _mark_broken(path: str, good: int) -> None:
         sync_folder(os.path.dirname(path))  # or what has failed counts after a power cut
     except OSError:
         pass
-
-
-def _stamp(info: os.stat_result) -> tuple[int, int]:
-    return info.st_size, info.st_mtime_ns

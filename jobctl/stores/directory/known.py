@@ -10,8 +10,8 @@ import msgspec
 
 from jobctl.core.store import AnyJob
 from jobctl.stores.directory.recall import recalled
-from jobctl.stores.directory.rows import NUMBER, Old, Row, labels, lane_key
-from jobctl.stores.directory.segments import Place, Where
+from jobctl.stores.directory.rows import NUMBER, Old, Row, labels, lane_key, old_of, row_of
+from jobctl.stores.directory.segments import Where, place_of
 
 #: So many ids and more are asked for together.
 _SEVERAL = 4
@@ -56,9 +56,10 @@ class Known:
     def ready_by_seqs(self, seqs: Sequence[int]) -> list[Row]:
         """Return those of these that are ready, in this order; `fold` need not ask again."""
         found = []
-        for job_id, offset, *old in self._ask(_READY, seqs):
-            self.seen[job_id] = known = Old(*old)
-            found.append(Row(job_id, known.seq, Place(known.segment, offset, known.length)))
+        for row in self._ask(_READY, seqs):
+            job_id, offset, seq, _, _, segment, length, *_ = row
+            self.seen[job_id] = old_of(row[2:])
+            found.append(row_of((job_id, seq, place_of((segment, offset, length)))))
         return found
 
     def known_by_id(self, ids: Iterable[str]) -> dict[str, Old | None]:
@@ -74,7 +75,7 @@ class Known:
                 known[job_id] = self.known(job_id)
         else:
             for job_id, *old in self._ask(_BY_ID, wanted):
-                known[job_id] = Old(*old)
+                known[job_id] = old_of(old)
         return known
 
     def known_by_seq(self, ids: Iterable[str], seqs: Iterable[int]) -> dict[str, Old | None]:

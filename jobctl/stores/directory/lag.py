@@ -12,22 +12,24 @@ from typing import Any
 
 from jobctl.core.job import Status
 from jobctl.core.store import AnyJob
-from jobctl.stores.directory.segments import Line, Place
+from jobctl.stores.directory.segments import Where
 
 #: How many jobs, and bytes of their lines, the index may be behind.
 MOST = 1000
 BYTES = 2 << 20
 _PENDING = Status.PENDING
+_NONE: tuple[Where, bytes] = ((0, 0, 0), b"")
 
 
 class Lag:
     """Lines up to the end of the journal: each job's last one."""
 
     def __init__(self) -> None:
-        self._latest: dict[str, tuple[AnyJob, Place]] = {}
+        self._latest: dict[str, tuple[AnyJob, Where]] = {}
         #: Those that nobody has claimed yet, by seq.
         self.waiting: dict[int, AnyJob] = {}
-        self.last: Line | None = None
+        #: The last line: its place and its text.
+        self.last: tuple[Where, bytes] = _NONE
         self._bytes = 0
 
     def __len__(self) -> int:
@@ -47,37 +49,39 @@ class Lag:
         return self._latest.keys()
 
     @property
-    def lines(self) -> list[tuple[AnyJob, Place]]:
+    def lines(self) -> list[tuple[AnyJob, Where]]:
         """The jobs, and the places of their lines."""
         return list(self._latest.values())
 
     @property
     def end(self) -> tuple[int, int] | None:
         """The segment and offset behind the last line, None if there is none."""
-        if self.last is None:
+        if not self._latest:
             return None
-        place = self.last.place
-        return place.segment, place.offset + place.length
+        segment, offset, length = self.last[0]
+        return segment, offset + length
 
     @property
     def full(self) -> bool:
         """Whether it is time to tell the index."""
         return len(self._latest) >= MOST or self._bytes >= BYTES
 
-    def add(self, jobs: Sequence[Any], written: Sequence[Line]) -> None:
-        """Take in what transactions have written."""
-        for job, line in zip(jobs, written, strict=True):
-            self._latest[job.id] = job, line.place
+    def add(self, jobs: Sequence[Any], places: Sequence[Where], last: bytes) -> None:
+        """Take in what transactions have written; `last` is the text of the last line."""
+        latest, waiting = self._latest, self.waiting
+        for both in zip(jobs, places, strict=True):
+            job = both[0]
+            latest[job.id] = both
             if job.status is _PENDING:
-                self.waiting[job.seq] = job
-            elif self.waiting:
-                self.waiting.pop(job.seq, None)
-            self._bytes += line.place.length
-        self.last = written[-1]
+                waiting[job.seq] = job
+            elif waiting:
+                waiting.pop(job.seq, None)
+        self._bytes += sum([length for _, _, length in places])
+        self.last = places[-1], last
 
     def clear(self) -> None:
         """Forget all: the index knows it, or will read it in the journal."""
         self._latest.clear()
         self.waiting.clear()
-        self.last = None
+        self.last = _NONE
         self._bytes = 0

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import re
 import zlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Annotated, Any
 
@@ -138,26 +138,28 @@ def encode_add(thing: object) -> bytes | None:
 
 def seal(line: bytes, k: int, n: int) -> bytes:
     """Return the whole line, with its place in the transaction, checksum and newline."""
-    return _with_checksum(b'%b,"tx":[%d,%d]}' % (line, k, n))
+    return _sealed(line, b',"tx":[%d,%d]' % (k, n))
 
 
-def seal_adds(adds: list[bytes], base: int) -> list[bytes]:
-    """Return the whole lines of one transaction of open ones that end before their seq.
+def seal_all(opened: Sequence[bytes], base: int | None = None) -> list[bytes]:
+    """Return the whole lines of one transaction.
 
-    The first gets the seq `base`, the others those that follow.
+    With a `base` the open ones end before their seq: the first gets that one, the others those
+    that follow.
     """
-    n = len(adds)
-    found = []
-    # What `seal` does, without the calls and the copies: it is done ten thousand times.
+    n = len(opened)
+    if base is None:
+        return [_sealed(line, b',"tx":[%d,%d]' % (k, n)) for k, line in enumerate(opened, 1)]
+    return [
+        _sealed(line, b'%d,"tx":[%d,%d]' % (base + k, k + 1, n))
+        for k, line in enumerate(opened)
+    ]
+
+
+def _sealed(line: bytes, end: bytes) -> bytes:
+    # A checksum goes on from a part to the next, so nothing is copied for it.
     crc = zlib.crc32
-    for k, line in enumerate(adds):
-        end = b'%d,"tx":[%d,%d]' % (base + k, k + 1, n)
-        found.append(b'%b%b,"crc":"%08x"}\n' % (line, end, crc(b"}", crc(end, crc(line)))))
-    return found
-
-
-def _with_checksum(text: bytes) -> bytes:
-    return b'%b,"crc":"%08x"}\n' % (text[:-1], zlib.crc32(text))
+    return b'%b%b,"crc":"%08x"}\n' % (line, end, crc(b"}", crc(end, crc(line))))
 
 
 def checksum(line: bytes) -> str:

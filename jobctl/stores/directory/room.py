@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import errno
 import os
+from typing import NamedTuple
 
 #: Bytes that are asked for beyond what is needed.
 STEP = 1 << 20
@@ -22,7 +23,17 @@ _UNABLE = (errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL, errno.ENODEV)
 _ENDLESS = 1 << 62
 
 
-def take(fd: int, need: int) -> int:
+class Room(NamedTuple):
+    """So many bytes of a file have room on the disk, for as long as it has so many blocks."""
+
+    end: int
+    blocks: int
+
+
+NONE = Room(0, 0)
+
+
+def take(fd: int, need: int) -> Room:
     """Have room for the first `need` bytes of a file; return for how many there is.
 
     Raises OSError, with ENOSPC if the disk is full.
@@ -30,13 +41,11 @@ def take(fd: int, need: int) -> int:
     info = os.fstat(fd)
     there = info.st_blocks * _BLOCK
     if there >= need:
-        return there
+        return Room(there, info.st_blocks)
     for end in (need + STEP, need):
         code = _allocate(fd, info.st_size, end - info.st_size)
-        if not code:
-            return end
-        if code in _UNABLE:
-            return _ENDLESS
+        if not code or code in _UNABLE:
+            return Room(_ENDLESS if code else end, os.fstat(fd).st_blocks)
     raise OSError(code, os.strerror(code))
 
 

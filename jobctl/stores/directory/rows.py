@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any, NamedTuple
 
 from jobctl.core.job import Status
@@ -59,6 +60,11 @@ class Row(NamedTuple):
     id: str
     seq: int
     place: Place
+
+
+# Their own constructors are Python functions: see segments.py.
+old_of = partial(tuple.__new__, Old)
+row_of = partial(tuple.__new__, Row)
 
 
 def micros(when: datetime | None) -> int:

@@ -46,7 +46,7 @@ Where = tuple[int, int, int]
 Some = tuple[list[Where], list[bytes]]
 
 # Their own constructors are Python functions, which is a second for a million lines.
-_place = partial(tuple.__new__, Place)
+place_of = partial(tuple.__new__, Place)
 _line = partial(tuple.__new__, Line)
 
 
@@ -143,7 +143,7 @@ class Segments:
         Of a segment that takes no more, what follows the last newline comes as a line too.
         """
         for places, texts in self.scan_many(segment, offset):
-            yield from map(_line, zip(map(_place, places), texts, strict=True))
+            yield from map(_line, zip(map(place_of, places), texts, strict=True))
 
     def scan_many(self, segment: int, offset: int) -> Iterator[Some]:
         """Yield the places and the texts of the same lines, many at a time."""
@@ -224,11 +224,11 @@ def _reach(places: Sequence[Place], first: int) -> int:
     return end
 
 
-def lines_at(segment: int, offset: int, texts: Sequence[bytes]) -> list[Line]:
-    """Return lines that stand there, one behind the other."""
+def places_at(segment: int, offset: int, texts: Sequence[bytes]) -> list[Where]:
+    """Return the places of lines that stand there, one behind the other."""
     lengths = list(map(len, texts))
-    places = zip(repeat(segment), accumulate(lengths, initial=offset), lengths, strict=False)
-    return list(map(_line, zip(map(_place, places), texts, strict=True)))
+    offsets = accumulate(lengths, initial=offset)
+    return list(zip(repeat(segment), offsets, lengths, strict=False))
 
 
 def first_line(fd: int) -> bytes:

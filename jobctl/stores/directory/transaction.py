@@ -250,7 +250,7 @@ class DirectoryTransaction:
             self._number()
             texts = self._draft.seal()
         elif self._lock_to_add(adds):
-            texts = lines.seal_adds(adds, self._base)
+            texts = lines.seal_all(adds, self._base)
         else:
             self._draft = Draft()
             return
@@ -262,9 +262,9 @@ class DirectoryTransaction:
             self.store.journal.append(texts, self._size, self._reserve)
         self._draft = Draft()
         if self.writer.open:
-            written = self.store.journal.written(texts, self._size)
-            if not (may_wait and self.writer.put_off(entries, written)):
-                self.writer.take(entries, written)
+            places = self.store.journal.places(texts, self._size)
+            if not (may_wait and self.writer.put_off(entries, places, texts[-1])):
+                self.writer.take(entries, places, texts)
         else:
             self.writer.step_if_far_behind(self._tail, self._size)
 
@@ -313,7 +313,7 @@ class DirectoryTransaction:
             raise type(err)(f"{err}. {UNSURE}") from err
 
     def _are_at(self, segment: int, offset: int, adds: list[bytes]) -> bool:
-        text = b"".join(lines.seal_adds(adds, (segment << 32) | offset))
+        text = b"".join(lines.seal_all(adds, (segment << 32) | offset))
         place = Place(segment, offset, len(text))
         return self.store.journal.holds(place, text, self._size)
 

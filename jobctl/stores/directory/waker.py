@@ -50,14 +50,14 @@ class Waker:
             return False  # it is a hint: what was added is durable already
         if seen == self._nobody_at:
             return False
+        # A time that is not older than a tick may be that of two changes.
+        settled = self._journal.written_at() > seen + TICKS
         try:
             # Without a reader this fails, so nobody waits and nothing is left behind.
             self._fd = os.open(
                 self._path, os.O_WRONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOFOLLOW
             )
         except OSError:
-            # A time that is not older than a tick may be that of two changes.
-            settled = self._journal.written_at > seen + TICKS
             self._nobody_at = seen if settled else None
             return False
         return True

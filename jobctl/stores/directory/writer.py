@@ -16,7 +16,7 @@ from jobctl.errors import StoreError
 from jobctl.stores.directory import lines
 from jobctl.stores.directory.journal import REFUSED, SEGMENT_SIZE
 from jobctl.stores.directory.lag import Lag
-from jobctl.stores.directory.segments import Line
+from jobctl.stores.directory.segments import Line, Where
 
 if TYPE_CHECKING:
     from jobctl.stores.directory.index import Index
@@ -97,7 +97,8 @@ class IndexWriter:
         if found is None:
             return False
         jobs = [job for job, _ in found]
-        self.lag.add(jobs, [line for _, line in found])
+        places = [line.place for _, line in found]
+        self.lag.add(jobs, places, found[-1][1].text)
         self._lanes.follow_all(jobs, ())
         self._unsynced = True
         if self.lag.full:
@@ -112,18 +113,18 @@ class IndexWriter:
             written = self.lag.lines
             self.index.fold(written, skipped=self.lag)  # the lanes have followed: see put_off
             self.index.expect(one for one in written if one[0].status is _RUNNING)
-            self._reach(self.lag.last)
+            self._reach(*self.lag.last)
             self.lag.clear()
 
-    def put_off(self, jobs: Sequence[Any], written: Sequence[Line]) -> bool:
-        """Let the index lag behind by these lines, commit and close; return whether it may.
+    def put_off(self, jobs: Sequence[Any], places: Sequence[Where], last: bytes) -> bool:
+        """Let the index lag behind by these jobs' lines, commit and close; return if it may.
 
-        They are of jobs that were claimed, or had been, and have ended: the lanes know. Only
-        who claims has them often enough for it.
+        They were claimed, or had been, and have ended: the lanes know. Only who claims has
+        them often enough for it. `last` is the text of the last line.
         """
         if self._lanes is None or not self._lanes.active:
             return False
-        self.lag.add(jobs, written)
+        self.lag.add(jobs, places, last)
         self._unsynced = False
         try:
             if self.lag.full:
@@ -157,21 +158,24 @@ class IndexWriter:
             self._lanes.settled()
         return self._position
 
-    def take(self, entries: Sequence[Any], written: Sequence[Line]) -> None:
+    def take(
+        self, entries: Sequence[Any], places: Sequence[Where], texts: Sequence[bytes]
+    ) -> None:
         """Fold in what has just been appended and made durable, commit and close.
+
+        Lines of the store's own housekeeping stand behind those of the `entries`.
 
         An error is no failure of the call: the next one folds the lines in.
         """
         assert self.index is not None
         try:
             self.catch_up()
-            places = [line.place for line in written[: len(entries)]]
-            folded = self.index.fold(list(zip(entries, places, strict=True)))
-            for line in written:
-                if line.place in folded.refused:
-                    self._store.journal.quarantine(line, REFUSED)
+            folded = self.index.fold(list(zip(entries, places, strict=False)))
+            for place in folded.refused:
+                text = texts[places.index(place)]
+                self._store.journal.quarantine(Line(place, text), REFUSED)
             self._follow(folded)
-            self._reach(written[-1])
+            self._reach(places[-1], texts[-1])
             self._unsynced = False
             self.finish(0)
         except sqlite3.Error as err:
@@ -281,16 +285,14 @@ class IndexWriter:
             self.index.close()
             self.index = None
 
-    def _reach(self, line: Line | None) -> None:
+    def _reach(self, place: Where, text: bytes) -> None:
         """Write down that the index has come to the end of a line."""
         from jobctl.stores.directory.rows import Position
 
         assert self.index is not None
-        assert line is not None
-        place = line.place
-        end = place.offset + place.length
-        crc = lines.checksum(line.text)
-        self.index.set_position(Position(place.segment, end, crc, place.length))
+        segment, offset, length = place
+        crc = lines.checksum(text)
+        self.index.set_position(Position(segment, offset + length, crc, length))
 
     def _follow(self, folded: Folded) -> None:
         if self._lanes is not None and self._lanes.active:
