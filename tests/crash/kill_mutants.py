@@ -17,6 +17,7 @@ import msgspec
 
 from jobctl.errors import StoreError, StoreFull
 from jobctl.stores.directory import compact, journal, layout
+from jobctl.stores.directory.commit import Commit
 from jobctl.stores.directory.index import Index
 from jobctl.stores.directory.journal import Journal
 from jobctl.stores.directory.layout import FORMAT, Header, Layout
@@ -208,12 +209,12 @@ def deleted_in_the_index_only() -> None:
 def no_reserve_for_ends() -> None:
     """What runs needs as much room to end as an add does to begin."""
     reserve = property(lambda self: self._whole_reserve)
-    _replace(DirectoryTransaction, "_reserve", lambda real: reserve)
+    _replace(Commit, "_reserve", lambda real: reserve)
 
 
 def no_reserve() -> None:
     """An add takes the last room there is."""
-    _replace(DirectoryTransaction, "_reserve", lambda real: property(lambda self: 0))
+    _replace(Commit, "_reserve", lambda real: property(lambda self: 0))
 
 
 def exit_code_of_a_bug() -> None:

@@ -13,6 +13,7 @@ from types import ModuleType
 from typing import Any
 
 from jobctl.stores.directory import backup, compact, fold, layout, lines, restore
+from jobctl.stores.directory.commit import Commit
 from jobctl.stores.directory.draft import Draft
 from jobctl.stores.directory.fold import Found
 from jobctl.stores.directory.journal import Journal
@@ -35,7 +36,7 @@ def no_folder_fsync() -> None:
 def index_first() -> None:
     """The index is committed before the lines that it points to are appended."""
 
-    def commit(self: DirectoryTransaction) -> None:
+    def commit(self: Commit) -> None:
         if self._draft.empty or not self.writer.open:
             real(self)
             return
@@ -45,8 +46,8 @@ def index_first() -> None:
         self.store.journal.append(texts, self._size, self._reserve)
         self._draft = Draft()
 
-    real = DirectoryTransaction.commit
-    _replace(DirectoryTransaction, "commit", lambda real: commit)
+    real = Commit.commit
+    _replace(Commit, "commit", lambda real: commit)
 
 
 def early_unlink() -> None:
