@@ -58,7 +58,7 @@ def _quick(params: list[Parameter]) -> list[Parameter]:
     for param in params:
         if getattr(param, "_runtime_param", "absent") is None:
             # No public way leads here; a test tells if typer moves it.
-            param._runtime_param = _Reader(param.type_descriptor)  # type: ignore[attr-defined]
+            param._runtime_param = _Reader(param.type_descriptor)  # type: ignore[attr-defined]  # see above
         if param.param_type_name == "argument":
             # "ID... <list[str]>" in the help says nothing that "ID..." does not.
             vars(param)["display_type_rich"] = lambda ctx: ""

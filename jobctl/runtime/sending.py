@@ -97,5 +97,5 @@ def call_webhook(url: str, payload: dict[str, Any]) -> None:
         headers={"Content-Type": "application/json", "User-Agent": "jobctl"},
         method="POST",
     )
-    with urlopen(request, timeout=WEBHOOK) as response:  # noqa: S310
+    with urlopen(request, timeout=WEBHOOK) as response:  # noqa: S310 - as above
         response.read(1)

@@ -130,7 +130,7 @@ def test_none_means_not_given() -> None:
         ({"run_at": after(5), "scheduled_for": after(5)}, "run_at and scheduled_for"),
         ({"run_at": "tomorrow"}, "run_at 'tomorrow'"),
         ({"run_at": 5}, "run_at 5"),
-        ({"run_at": datetime(2027, 1, 1)}, "run_at .*no time zone"),  # noqa: DTZ001
+        ({"run_at": datetime(2027, 1, 1)}, "run_at .*no time zone"),  # noqa: DTZ001 - the case
         ({"scheduled_for": "2027-01-01T00:00:00"}, "scheduled_for .*no time zone"),
         ({"run_at": "9999-12-31T23:59:59-10:00"}, "run_at .*calendar"),
         ({"timeout": 0}, "timeout 0"),

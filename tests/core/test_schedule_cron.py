@@ -207,7 +207,7 @@ def test_a_bad_expression_is_refused(text: str, why: str) -> None:
 
 
 def test_the_end_of_the_calendar_is_no_error() -> None:
-    assert parse("0 0 1 1 *").next(datetime(9999, 6, 1)) is None  # noqa: DTZ001
-    assert parse("* * * * *").next(datetime(9999, 12, 31, 23, 59)) is None  # noqa: DTZ001
+    assert parse("0 0 1 1 *").next(datetime(9999, 6, 1)) is None  # noqa: DTZ001 - as above
+    assert parse("* * * * *").next(datetime(9999, 12, 31, 23, 59)) is None  # noqa: DTZ001 - as above
     assert parse("0 3 * * *").next(NEW_YEAR) == NEW_YEAR.replace(hour=3)
     assert parse("0 3 * * *").next(NEW_YEAR.replace(hour=3)) == NEW_YEAR.replace(day=2, hour=3)

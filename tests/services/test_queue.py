@@ -171,7 +171,7 @@ def test_resolve_names_some_of_many(queue: QueueService, store: SpyStore) -> Non
 
 def test_cleanup_refuses_a_time_without_a_zone(queue: QueueService) -> None:
     with pytest.raises(InvalidJob, match=r"before .*no time zone"):
-        queue.cleanup(datetime(2026, 1, 1))  # noqa: DTZ001
+        queue.cleanup(datetime(2026, 1, 1))  # noqa: DTZ001 - the case
     assert queue.cleanup() == 0
 
 

@@ -146,7 +146,7 @@ def test_a_name_that_was_made_to_lead_here_reads_nothing(tab: Tab) -> None:
 def test_everybody_can_use_it(site: Site, chromium: Browser, width: int, scheme: str) -> None:
     context = chromium.new_context(
         viewport={"width": width, "height": 844},
-        color_scheme=scheme,  # type: ignore[arg-type]
+        color_scheme=scheme,  # type: ignore[arg-type]  # one of the two
     )
     tab = Tab(site, context)
     found = []
