@@ -293,6 +293,34 @@ def test_each_statement_uses_the_index_that_it_names(tmp_path: Path) -> None:
     index.close()
 
 
+def test_what_comes_next_costs_the_same_behind_however_many_of_one_moment() -> None:
+    """All jobs of one call have the same rank and time: where to go on is in their seq."""
+    index = Index(None, "id")
+    index.reset()
+    index.executemany(
+        "INSERT INTO jobs VALUES (?1,?1,1,'n','',0,1,0,0,5,NULL,NULL,0,5,NULL,1,0,9)",
+        [(seq,) for seq in range(1, 3001)],
+    )
+    steps = 0
+
+    def step() -> None:
+        nonlocal steps
+        steps += 1
+
+    index._db.set_progress_handler(step, 1)
+    costs = []
+    for at in (10, 2900):
+        steps = 0
+        assert index.best("n", "", (0, 0, at), 2) == [(0, 0, at + 1), (0, 0, at + 2)]
+        assert index.oldest("n", (5, at), 1) == [(5, at + 1, "")]
+        costs.append(steps)
+    assert costs[0] == costs[1]
+    assert len(index.best("n", "", (0, -1, 0), 9)) == len(index.oldest("n", (4, 0), 9)) == 9
+    assert not index.best("n", "", (0, 0, 3000), 9)
+    assert not index.oldest("n", (5, 3000), 9)
+    index.close()
+
+
 @pytest.mark.parametrize("text", ["", "status:failed", "name:n*", "status!=failed name:n,m"])
 def test_counting_by_name_and_status_looks_at_no_job(tmp_path: Path, text: str) -> None:
     store = DirectoryStore(tmp_path / "store")

@@ -63,26 +63,41 @@ class Queries(Turns, Selections):
             yield row
             name = row[0]
 
+    # Both in two steps: for (rank, due, seq) > (?, ?, ?) SQLite would walk through all jobs of
+    # this rank and due, for it does not look for a rowid within a row value.
+
     def best(
         self, name: str, key: str, after: tuple[int, int, int], limit: int
     ) -> list[tuple[int, int, int]]:
         """Return the order (rank, due, seq) of a lane's next ready jobs."""
-        return self.execute(
-            "SELECT rank, due, seq FROM jobs INDEXED BY best "
-            "WHERE ready=1 AND name=? AND key=? AND (rank, due, seq) > (?, ?, ?) "
-            "ORDER BY rank, due, seq LIMIT ?",
+        what = (
+            "SELECT rank, due, seq FROM jobs INDEXED BY best WHERE ready=1 AND name=? AND key=?"
+        )
+        found: list[tuple[int, int, int]] = self.execute(
+            f"{what} AND rank=? AND due=? AND seq > ? ORDER BY seq LIMIT ?",
             (name, key, *after, limit),
         ).fetchall()
+        if len(found) < limit:
+            found += self.execute(
+                f"{what} AND (rank, due) > (?, ?) ORDER BY rank, due, seq LIMIT ?",
+                (name, key, *after[:2], limit - len(found)),
+            )
+        return found
 
     def oldest(
         self, name: str, after: tuple[int, int], limit: int
     ) -> list[tuple[int, int, str]]:
         """Return (since, seq, key) of a name's longest waiting ready jobs."""
-        return self.execute(
-            "SELECT since, seq, key FROM jobs INDEXED BY oldest "
-            "WHERE ready=1 AND name=? AND (since, seq) > (?, ?) ORDER BY since, seq LIMIT ?",
-            (name, *after, limit),
+        what = "SELECT since, seq, key FROM jobs INDEXED BY oldest WHERE ready=1 AND name=?"
+        found: list[tuple[int, int, str]] = self.execute(
+            f"{what} AND since=? AND seq > ? ORDER BY seq LIMIT ?", (name, *after, limit)
         ).fetchall()
+        if len(found) < limit:
+            found += self.execute(
+                f"{what} AND since > ? ORDER BY since, seq LIMIT ?",
+                (name, after[0], limit - len(found)),
+            )
+        return found
 
     def get(self, job_id: str) -> tuple[Row, int] | None:
         """Return a job and its rev."""
