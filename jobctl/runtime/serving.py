@@ -245,6 +245,10 @@ class Serving:
         if reply.error is not None:
             self._on_store_error(reply, now)
             return
+        for job in reply.claimed:
+            # Not when it was claimed: a slow disk must not bring two beginnings together.
+            self._throttle.begin(job, self._clock.now())
+            self._start(job)
         refused = self._agenda.refused
         self._agenda.take(reply, now, self._clock.now())
         if reply.full is not None:
@@ -259,10 +263,6 @@ class Serving:
             self._clockwork.ended(job)
         for job in reply.cancelled:
             self._reporter.dropped(job)
-        for job in reply.claimed:
-            # Not when it was claimed: a slow disk must not bring two beginnings together.
-            self._throttle.begin(job, self._clock.now())
-            self._start(job)
         for job_id in reply.cancelling:
             self._pool.cancel(job_id)
 

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import select
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
+from jobctl.core import job as transitions
 from jobctl.core.store import Seat
+from jobctl.errors import StoreFull
+from jobctl.stores.directory.journal import Journal
 from jobctl.stores.directory.store import DirectoryStore
-from tests.helpers import make_job, put
+from jobctl.stores.directory.waker import Waker
+from tests.helpers import NOON, make_job, put
 from tests.stores.tools import segment
 
 
@@ -22,6 +29,7 @@ def lonely(path: Path) -> DirectoryStore:
     """A store whose folder has long been as it is, and that knows that nobody listens."""
     store = DirectoryStore(path)
     put(store, make_job("first"))
+    store.wake()
     os.utime(path, ns=(10**18, 10**18))
     store.wake()
     return store
@@ -79,3 +87,97 @@ def test_a_daemon_that_comes_within_a_tick_of_the_clock_is_woken(tmp_path: Path)
         os.utime(path, ns=(tick, tick))
         store.wake()
         assert woken(seat)
+
+
+@contextmanager
+def listening(path: Path) -> Iterator[Seat]:
+    with DirectoryStore(path).seat() as seat:
+        yield seat
+
+
+def heard(seat: Seat) -> int:
+    """Return how many wake-ups there are, and take them."""
+    return len(os.read(seat.fileno(), 100)) if woken(seat) else 0
+
+
+def cancel(store: DirectoryStore, job_id: str) -> None:
+    with store.transaction() as tx:
+        job = tx.get(job_id)
+        assert job is not None
+        tx.save(transitions.cancel(job, NOON))
+
+
+def test_an_add_wakes_once_and_while_it_has_the_lock(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = DirectoryStore(tmp_path)
+    locked: list[bool] = []
+    durable: list[int] = []
+    say, sync = Waker._say, Journal.sync
+
+    def look(self: Waker) -> None:
+        with open(store.layout.write_lock, "rb") as other:
+            try:
+                fcntl.flock(other, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                locked.append(False)
+            except BlockingIOError:
+                locked.append(True)
+        say(self)
+
+    def look_first(self: Journal, good: int) -> None:
+        durable.append(heard(seat))
+        sync(self, good)
+
+    monkeypatch.setattr(Waker, "_say", look)
+    monkeypatch.setattr(Journal, "sync", look_first)
+    with listening(tmp_path) as seat:
+        for name in "ab":
+            put(store, make_job(name))
+            store.wake()
+        assert not woken(seat)
+    assert (locked, durable) == ([True, True], [1, 1])
+
+
+def test_what_is_no_add_wakes_when_it_is_done(tmp_path: Path) -> None:
+    store = DirectoryStore(tmp_path)
+    with listening(tmp_path) as seat:
+        put(store, make_job("a"))  # and whoever added it has not come to wake anybody
+        assert heard(seat) == 1
+        cancel(store, "a")
+        assert not woken(seat)
+        store.wake()
+        assert heard(seat) == 1
+        store.wake()  # without a transaction
+        assert heard(seat) == 1
+
+
+def test_an_add_that_fails_leaves_nothing_to_the_next_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = DirectoryStore(tmp_path)
+    put(store, make_job("a"))
+    with listening(tmp_path) as seat, monkeypatch.context() as patched:
+
+        def fail(*_: object) -> None:
+            raise StoreFull("no room")
+
+        patched.setattr(Journal, "append", fail)
+        with pytest.raises(StoreFull):
+            put(store, make_job("b"))
+        heard(seat)
+        patched.undo()
+        cancel(store, "a")
+        store.wake()
+        assert heard(seat) == 1
+
+
+def test_a_daemon_that_came_after_the_early_wake_up_is_woken_by_the_next(
+    tmp_path: Path,
+) -> None:
+    store = DirectoryStore(tmp_path)
+    put(store, make_job("a"))
+    with listening(tmp_path) as seat:
+        # It looks for jobs after it has begun to listen: "a" needs no other word.
+        store.wake()
+        put(store, make_job("b"))
+        assert heard(seat) == 1

@@ -164,6 +164,7 @@ class Commit:
             if not lock.acquire(adds=adds):
                 return False
             self._locked = True
+            self.store.wake_early()
             self._tail, self._size = self.store.journal.open_tail(self._whole_reserve)
             return lock.left_at is None or not self._are_at(*lock.left_at, adds)
         except StoreError as err:

@@ -8,12 +8,13 @@ together: a name that may not run costs one look, however many lanes it has.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple, Protocol
 
 from jobctl.core.job import Status
 from jobctl.core.note import EVERYTHING, PAUSE, TOPICS
-from jobctl.core.store import Gate, Verdict
+from jobctl.core.store import AnyJob, Gate, Verdict
+from jobctl.stores.directory.fresh import Ahead, find_new
 from jobctl.stores.directory.lane import Elder, Heads, Lane, Order, Source
 from jobctl.stores.directory.rows import SHELL, lane_key
 from jobctl.stores.directory.waits import Moved
@@ -107,6 +108,9 @@ class Whole(Source, Protocol):
 class Lanes:
     """All lanes of a store."""
 
+    #: How those are found that the index does not know yet.
+    find_new = staticmethod(find_new)
+
     def __init__(self) -> None:
         self._names: Heads[Name] = Heads()
         self._paused: set[str] = set()
@@ -116,6 +120,10 @@ class Lanes:
         self._count = 0
         #: Whether the last `take` ended because nothing fits any more.
         self.full = False
+
+    def source(self, index: Source, waiting: Mapping[int, AnyJob]) -> Source:
+        """Return what lanes ask: the index, and the `waiting` jobs that it does not know."""
+        return Ahead(index, waiting) if waiting else index
 
     @property
     def active(self) -> bool:

@@ -84,6 +84,7 @@ class DirectoryStore:
     def begin(self) -> DirectoryTransaction:
         """Begin a transaction. The right to write is this thread's."""
         self._writing_thread = threading.get_ident()
+        self._waker.begin()
         if self._writer is None:
             self._writer = DirectoryTransaction(self)
         return self._writer
@@ -257,6 +258,10 @@ class DirectoryStore:
     def wake(self) -> None:
         """Tell the daemon, if there is one, that there may be something to do."""
         self._waker.wake()
+
+    def wake_early(self) -> None:
+        """Tell it while the write lock is held for an add, so that `wake` need not."""
+        self._waker.wake_early()
 
     def seat(self, *, wait: bool = False) -> AbstractContextManager[DirectorySeat]:
         """Become the store's daemon; StoreBusy names the one there is, unless `wait`."""

@@ -22,9 +22,30 @@ class Waker:
         self._fd = -1
         #: When the folder had changed last, as nobody listened.
         self._nobody_at: int | None = None
+        #: Whether it was woken since a transaction of this process began last.
+        self._early = False
 
     def wake(self) -> None:
         """Tell the daemon, if there is one, that there may be something to do."""
+        if self._early:
+            self._early = False
+        else:
+            self._say()
+
+    def begin(self) -> None:
+        """Be told that a transaction begins: what the daemon has heard is not of this one."""
+        self._early = False
+
+    def wake_early(self) -> None:
+        """Tell it with the write lock in hand, before anything is written.
+
+        It has to wait for the lock before it looks for jobs, so it will find what is written
+        now. But to wake up and to come that far takes it as long as the disk does.
+        """
+        self._early = True
+        self._say()
+
+    def _say(self) -> None:
         if self._fd < 0 and not self._open():
             return
         try:

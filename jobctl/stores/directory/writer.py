@@ -89,11 +89,9 @@ class IndexWriter:
         Whoever added it may have died before it was durable. Before the lag is relied on it
         will be: by the fdatasync of a claim, which stands behind it, or by `finish`.
         """
-        from jobctl.stores.directory.fresh import find_new
-
         assert self.index is not None
         assert self._lanes is not None
-        found = find_new(self._store.journal, self.index, self.lag, end, size)
+        found = self._lanes.find_new(self._store.journal, self.index, self.lag, end, size)
         if found is None:
             return False
         jobs = [job for job, _ in found]
@@ -203,10 +201,11 @@ class IndexWriter:
 
     def claiming(self) -> Lanes:
         """Return the lanes, which follow the index from now on."""
-        from jobctl.stores.directory.lanes import Lanes
-
         assert self.index is not None
         if self._lanes is None:
+            # Not each time: an import costs a daemon that has slept 20 us of its claim.
+            from jobctl.stores.directory.lanes import Lanes
+
             self._lanes = Lanes()
         if not self._lanes.active:
             self._lanes.load(self.index)
@@ -215,10 +214,9 @@ class IndexWriter:
     @property
     def source(self) -> Source:
         """What lanes ask."""
-        from jobctl.stores.directory.fresh import Ahead
-
         assert self.index is not None
-        return Ahead(self.index, self.lag.waiting) if self.lag.waiting else self.index
+        assert self._lanes is not None
+        return self._lanes.source(self.index, self.lag.waiting)
 
     def promote(self, limit: int, now: int) -> bool:
         """Make due delayed jobs ready, enough for `limit`; return whether more may be due."""
@@ -317,23 +315,23 @@ class IndexWriter:
         return index
 
     def _open_index(self) -> Index:
-        from jobctl.stores.directory.index import is_damaged
-
         if self.index is not None and self.index.replaced():
             self.forget()
             self._store.journal.forget_all()  # a restore replaces the segments as well
         try:
             return self._opened()
         except sqlite3.Error as err:
+            from jobctl.stores.directory.index import is_damaged
+
             self.distrust(err, locked=True)
             if not is_damaged(err):
                 raise
             return self._opened()  # anew
 
     def _opened(self) -> Index:
-        from jobctl.stores.directory.index import Index
-
         if self.index is None:
+            from jobctl.stores.directory.index import Index
+
             self.index = Index(self._store.layout.index, self._store.store_id)
         self.index.begin()
         self.index.position()
