@@ -30,7 +30,7 @@ _FD_SPACE = socket.CMSG_SPACE(4)
 _encode = msgspec.msgpack.Encoder().encode
 
 
-class Task(msgspec.Struct):
+class Task(msgspec.Struct, array_like=True):
     """daemon -> worker: run this. `timeout` is seconds; `alone` that nothing else waits.
 
     With a `place` it runs beside others that have one, and the slot of that number says so.
@@ -42,7 +42,7 @@ class Task(msgspec.Struct):
     place: int | None = None
 
 
-class Report(msgspec.Struct):
+class Report(msgspec.Struct, array_like=True):
     """worker -> daemon: how it ended. `result` is JSON; `seconds` how long it ran."""
 
     job_id: str

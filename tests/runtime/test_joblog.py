@@ -359,11 +359,11 @@ def test_a_child_that_comes_back_from_a_handler_ends_nothing(tmp_path: Path) -> 
         output.begin("a", 1, NOON, Meter(), alone=False)
         print("parent")
         if os.fork() == 0:
-            output.end()
+            output.end(1.0)
             os._exit(0)
         os.wait()
         print("parent again")
-        output.end()
+        output.end(1.0)
         output.close(in_order=True)
         os._exit(0)
     assert os.waitpid(worker, 0)[1] == 0
