@@ -153,7 +153,10 @@ class Channel:
         """Send one message whole. Raises BlockingIOError if there is no room."""
         body = _encode(message)
         if len(body) <= _INLINE:
-            self._send(_INLINE_MARK + body, fds)
+            if fds:
+                self._send(_INLINE_MARK + body, fds)
+            else:
+                self.sock.send(_INLINE_MARK + body)
             return
         memfd = os.memfd_create("jobctl", os.MFD_CLOEXEC)
         try:
@@ -164,10 +167,7 @@ class Channel:
             os.close(memfd)
 
     def _send(self, packet: bytes, fds: tuple[int, ...]) -> None:
-        if fds:
-            socket.send_fds(self.sock, [packet], list(fds))
-        else:
-            self.sock.send(packet)
+        socket.send_fds(self.sock, [packet], list(fds))
 
     def receive(self, flags: int = 0) -> tuple[memoryview | bytes, list[int]] | None:
         """Return the next message's bytes and descriptors; None if the other end is closed.

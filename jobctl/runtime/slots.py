@@ -34,6 +34,7 @@ class Slots:
     def __init__(self, fd: int, count: int) -> None:
         self.count = count
         self._map = mmap.mmap(fd, count * _SIZE)
+        self._stopping: set[int] = set()  # where this process has named a job to stop
 
     @staticmethod
     def create(path: Path, count: int) -> int:
@@ -102,12 +103,13 @@ class Slots:
         """Name the job that a worker shall stop, before it is sent the signal."""
         text = job_id.encode()
         base = slot * _SIZE + _STOP
+        self._stopping.add(slot)
         self._map[base + 2 : base + 2 + len(text)] = text
         _LENGTH.pack_into(self._map, base, len(text))
 
     def forget_stop(self, slot: int, job_id: str) -> None:
         """Take back what an earlier run of this job was asked."""
-        if self.to_stop(slot) == job_id:
+        if slot in self._stopping and self.to_stop(slot) == job_id:
             _LENGTH.pack_into(self._map, slot * _SIZE + _STOP, 0)
 
     def to_stop(self, slot: int) -> str:
