@@ -160,6 +160,14 @@ def test_rates_are_written_once_a_second_at_most_and_read_again(
     assert not again.name_open("mail", clock.now().timestamp())
 
 
+def test_all_that_begin_together_count(tmp_path: Path, clock: FakeClock) -> None:
+    here = Throttle({"mail": {"concurrency": 3}}, tmp_path, clock)
+    here.begin([make_job(name="mail", concurrency_key=key) for key in "abc"], NOON)
+    now = here.snapshot()
+    assert not now.name_open("mail", NOON.timestamp())
+    assert [now.key_open(key) for key in "abcd"] == [False, False, False, True]
+
+
 def test_other_limits_hold_for_what_runs(tmp_path: Path, clock: FakeClock) -> None:
     here, now = Throttle({}, tmp_path, clock), NOON.timestamp()
     here.begin([make_job(name="report")], NOON)
