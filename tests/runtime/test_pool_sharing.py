@@ -363,3 +363,10 @@ def test_places_are_taken_once() -> None:
     assert taken == [3, 4, None]
     places.free(4)
     assert places.take() == 4
+
+
+def test_a_command_has_its_worker_to_itself_whatever_its_name(make_bench: Any) -> None:
+    bench = make_bench(2, share=3, asynchronous=frozenset({"work"}))
+    bench.pool.give([(make_job("s", shell={"args": ["true"]}), Options())])
+    (worker,) = bench.pool.crew
+    assert worker.given["s"].place is None
