@@ -180,7 +180,7 @@ class Options(msgspec.Struct, frozen=True):
     max_crashes: int = 3
 
 
-class Ending(msgspec.Struct, frozen=True, omit_defaults=True):
+class Ending(msgspec.Struct, frozen=True, array_like=True):
     """How an attempt ended, as its worker or the daemon reports it.
 
     `after` is the wait in seconds that a handler asked for, `final` that it must not be

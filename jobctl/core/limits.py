@@ -77,7 +77,8 @@ class Limits:
 
     def begin(self, name: str, key: str | None, now: float) -> None:
         """Count a job that begins."""
-        self._running[name] = self._running.get(name, 0) + 1
+        running = self._running
+        running[name] = running.get(name, 0) + 1
         if key is not None:
             self._keys[key] = self._keys.get(key, 0) + 1
         limit = self._by_name.get(name)

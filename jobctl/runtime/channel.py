@@ -30,7 +30,7 @@ _FD_SPACE = socket.CMSG_SPACE(4)
 _encode = msgspec.msgpack.Encoder().encode
 
 
-class Task(msgspec.Struct):
+class Task(msgspec.Struct, array_like=True):
     """daemon -> worker: run this. `timeout` is seconds; `alone` that nothing else waits.
 
     With a `place` it runs beside others that have one, and the slot of that number says so.
@@ -42,7 +42,7 @@ class Task(msgspec.Struct):
     place: int | None = None
 
 
-class Report(msgspec.Struct):
+class Report(msgspec.Struct, array_like=True):
     """worker -> daemon: how it ended. `result` is JSON; `seconds` how long it ran."""
 
     job_id: str
@@ -153,7 +153,10 @@ class Channel:
         """Send one message whole. Raises BlockingIOError if there is no room."""
         body = _encode(message)
         if len(body) <= _INLINE:
-            self._send(_INLINE_MARK + body, fds)
+            if fds:
+                self._send(_INLINE_MARK + body, fds)
+            else:
+                self.sock.send(_INLINE_MARK + body)
             return
         memfd = os.memfd_create("jobctl", os.MFD_CLOEXEC)
         try:
@@ -164,10 +167,7 @@ class Channel:
             os.close(memfd)
 
     def _send(self, packet: bytes, fds: tuple[int, ...]) -> None:
-        if fds:
-            socket.send_fds(self.sock, [packet], list(fds))
-        else:
-            self.sock.send(packet)
+        socket.send_fds(self.sock, [packet], list(fds))
 
     def receive(self, flags: int = 0) -> tuple[memoryview | bytes, list[int]] | None:
         """Return the next message's bytes and descriptors; None if the other end is closed.

@@ -27,43 +27,22 @@ _MOST = 1 << 63
 _running: dict[str, Context] = {}
 
 
-class Context:
+class Context(msgspec.Struct, eq=False):
     """A job that runs in this process: within `with`, its handler's Job leads here.
 
-    `cancelled` says of an id whether its cancel was recorded, `lines` is where it logs to,
+    `asked` says of an id whether its cancel was recorded, `lines` is where it logs to,
     `folder` the folder of progress files; without one its progress shows at the end only.
+    `said` is the last that was said of that, None if nothing was.
     """
 
-    __slots__ = (
-        "_asked",
-        "_began",
-        "_began_at",
-        "_cancelled",
-        "_folder",
-        "_job_id",
-        "_lines",
-        "_map",
-        "said",
-    )
-
-    def __init__(
-        self,
-        job_id: str,
-        began: datetime,
-        *,
-        lines: Lines,
-        folder: str | None,
-        cancelled: Callable[[str], bool],
-    ) -> None:
-        self._job_id = job_id
-        self._began = began
-        self._lines = lines
-        self._folder = folder
-        self._asked = cancelled
-        self._cancelled = False
-        self._map: mmap.mmap | None = None
-        #: The last that was said; None if nothing was.
-        self.said: tuple[float, float | None, str | None] | None = None
+    _job_id: str
+    _began: datetime
+    _lines: Lines
+    _folder: str | None
+    _asked: Callable[[str], bool]
+    _cancelled: bool = False
+    _map: mmap.mmap | None = None
+    said: tuple[float, float | None, str | None] | None = None
 
     def __enter__(self) -> Context:
         _running[self._job_id] = self
@@ -100,7 +79,8 @@ class Context:
         if first and self._folder is not None:
             self._open(self._folder)
         if self._map is not None:
-            text = progress.pack(self._began_at, progress.encode(_record(done, total, note)))
+            said = progress.encode(_record(done, total, note))
+            text = progress.pack(self._began.timestamp(), said)
             self._map[: len(text)] = text
 
     def _open(self, folder: str) -> None:
@@ -110,7 +90,6 @@ class Context:
             return  # a full disk: the record has it when the attempt ends
         try:
             self._map = mmap.mmap(fd, progress.SIZE)
-            self._began_at = self._began.timestamp()
         finally:
             os.close(fd)
 

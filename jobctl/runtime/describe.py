@@ -18,8 +18,10 @@ _TRACEBACK_LENGTH = 16_000
 _OWN_FOLDER = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
 
 
-#: A result as JSON, and the fields of an ending.
-Ended = tuple[bytes | None, dict[str, Any]]
+#: How a handler ended, its result as JSON, and what else is to be said of it in an ending.
+Ended = tuple[Outcome, bytes | None, dict[str, Any]]
+_COMPLETED = Outcome.COMPLETED
+_NOTHING: dict[str, Any] = {}
 
 
 def too_long(timeout: float | None) -> str:
@@ -56,35 +58,31 @@ def text(value: object) -> str:
 
 
 def kept_result(value: Any, limit: int) -> Ended:
-    """Return the result as JSON, and what else is to be said of a handler that returned it.
-
-    `limit` is in bytes.
-    """
-    done: dict[str, Any] = {"outcome": Outcome.COMPLETED}
+    """Return what is to be said of a handler that returned `value`; `limit` is in bytes."""
     if value is None:
-        return None, done
+        return _COMPLETED, None, _NOTHING
     try:
         result = msgspec.json.encode(plain(value, "result", limit))
     except Exception as err:  # whatever a foreign type's encoding raises
         # The work is done: to run it again for the sake of its result would do it twice.
         message = text(f"the job completed, but its result was not kept: {err}")
-        return None, {**done, "error": JobError("ResultNotKept", message)}
-    return result, done
+        return _COMPLETED, None, {"error": JobError("ResultNotKept", message)}
+    return _COMPLETED, result, _NOTHING
 
 
-def raised(err: BaseException) -> dict[str, Any]:
-    """Return the fields of the ending of a handler that raised `err`."""
+def raised(err: BaseException) -> Ended:
+    """Return what is to be said of a handler that raised `err`."""
     if isinstance(err, JobCancelled):
-        return {"outcome": Outcome.CANCELLED}
+        return Outcome.CANCELLED, None, {}
     if isinstance(err, Snooze):
-        return {"outcome": Outcome.SNOOZED, "after": err.after}
+        return Outcome.SNOOZED, None, {"after": err.after}
+    error: dict[str, Any] = {"error": describe(err)}
     if isinstance(err, JobTimeout):
-        return {"outcome": Outcome.TIMEOUT, "error": describe(err)}
-    ending = {"outcome": Outcome.ERROR, "error": describe(err)}
+        return Outcome.TIMEOUT, None, error
     if isinstance(err, Retry):
-        return {**ending, "after": err.after}
-    if isinstance(err, (Fail, InvalidData)):
-        return {**ending, "final": True}
-    if isinstance(err, ShellError):
-        return {**ending, "exit": err.exit}
-    return ending
+        error["after"] = err.after
+    elif isinstance(err, (Fail, InvalidData)):
+        error["final"] = True
+    elif isinstance(err, ShellError):
+        error["exit"] = err.exit
+    return Outcome.ERROR, None, error

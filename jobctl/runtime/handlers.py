@@ -136,10 +136,7 @@ def find(name: str) -> Handler | None:
 
 def handler_of(name: str) -> Handler:
     """Return the handler of a job name that has one. Raises LookupError."""
-    found = find(name)
-    if found is None:
-        raise LookupError(name)
-    return found
+    return _handlers[name]  # KeyError is a LookupError
 
 
 def names() -> list[str]:

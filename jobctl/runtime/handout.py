@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from jobctl.core.job import Job, Options
@@ -37,9 +37,9 @@ class Handout:
         """How many jobs wait for a worker."""
         return len(self._held)
 
-    def add(self, job: AnyJob, options: Options) -> None:
-        """Take in a job; it is handed out by `work`."""
-        self._held.append((job, options))
+    def add(self, jobs: Iterable[tuple[AnyJob, Options]]) -> None:
+        """Take in jobs; they are handed out by `work`."""
+        self._held.extend(jobs)
 
     def recall(self, worker: PoolWorker) -> None:
         """Take back what a worker has not yet read: it comes first again."""
@@ -54,33 +54,40 @@ class Handout:
 
     def work(self, terms: Terms) -> None:
         """Hand out what can be."""
-        while self._held:
-            job, options = self._held[0]
-            if not self._hand(job, options, terms):
+        held = self._held
+        if not held:
+            return
+        sharing, now = terms.sharing, self._monotonic()
+        while held:
+            job, options = held[0]
+            shared = job.name in sharing and job.shell is None and not judge.alone(job)
+            hand = self._hand_shared if shared else self._hand
+            if not hand(job, options, terms, now):
                 return
-            self._held.popleft()
+            held.popleft()
 
-    def _hand(self, job: AnyJob, options: Options, terms: Terms) -> bool:
+    def _hand(self, job: AnyJob, options: Options, terms: Terms, now: float) -> bool:
         cost = self._durations.cost(job.name)
-        apart = job.shell is not None or job.name not in terms.sharing
-        if apart or judge.alone(job):
-            worker = self._worker_for(cost, terms.max_jobs)
-            return worker is not None and self._send(worker, job, options, cost)
+        worker = self._worker_for(cost, terms.max_jobs)
+        return worker is not None and self._send(worker, Given(job, options, now), cost)
+
+    def _hand_shared(self, job: AnyJob, options: Options, terms: Terms, now: float) -> bool:
         worker = self._shared_worker(terms)
         place = None if worker is None else self._crew.places.take()
         if worker is None or place is None:
             return False
-        return self._send(worker, job, options, cost, place)
+        return self._send(worker, Given(job, options, now, place), None)
 
     def _worker_for(self, cost: float | None, max_jobs: int | None) -> PoolWorker | None:
         running, idle, best = 0, None, None
         # This is done for each short job: one look at each worker, no lists, no lambdas.
         for worker in self._crew.workers.values():
-            if not worker.given:
+            given = worker.given
+            if not given:
                 if idle is None and worker.usable:
                     idle = worker
             elif worker.sharing:
-                running += worker.at_once
+                running += len(given)
             else:
                 running += 1
                 if (best is None or worker.cost < best.cost) and worker.usable:
@@ -103,17 +110,10 @@ class Handout:
         fullest = max(takers, key=lambda worker: len(worker.given), default=None)
         return self._crew.start(terms.max_jobs) if fullest is None else fullest
 
-    def _send(
-        self,
-        worker: PoolWorker,
-        job: AnyJob,
-        options: Options,
-        cost: float | None,
-        place: int | None = None,
-    ) -> bool:
+    def _send(self, worker: PoolWorker, given: Given, cost: float | None) -> bool:
+        job, place = given.job, given.place
         self._slots.forget_stop(worker.slot if place is None else place, job.id)
-        given = Given(job, options, self._monotonic(), place)
-        task = Task(job, options.timeout, alone=cost is None and place is None, place=place)
+        task = Task(job, given.options.timeout, cost is None and place is None, place)
         try:
             worker.channel.send(task)
         except OSError as err:

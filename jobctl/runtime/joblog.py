@@ -17,10 +17,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import datetime
 
+import msgspec
+
 from jobctl.runtime.ownlog import Own
 from jobctl.runtime.process import children
 from jobctl.runtime.streams import Lines, LineWriter, own_lines, take_logging, write_all
-from jobctl.runtime.usage import Meter
+from jobctl.runtime.usage import QUICK, Meter
 from jobctl.services import logfile, spool
 from jobctl.services.spool import Begun
 
@@ -86,10 +88,10 @@ class Output:
         task = self._task = Begun(job_id, attempt, began, meter.cpu, peak, start)
         spool.say(self._head, task)
 
-    def end(self) -> bool:
+    def end(self, seconds: float) -> bool:
         """Let what was written be in the job's log; return whether there was anything.
 
-        A failure loses output, never a job.
+        `seconds` is how long the job took. A failure loses output, never a job.
         """
         if os.getpid() != self._pid:
             return False  # a handler forked, and its child came back
@@ -103,6 +105,8 @@ class Output:
             if self._alone is not None:
                 wrote = self._end_alone(task)
             wrote = self._empty_spool(task) or wrote
+            if not task.start and seconds >= QUICK and self._has_children():
+                self._renew_spool()
         except OSError:
             pass
         return wrote
@@ -123,14 +127,15 @@ class Output:
         return wrote
 
     def _empty_spool(self, task: Begun) -> bool:
+        fd = self._spool[0]
+        if _holds(fd, self._head[:]):
+            return False
         size = _size(self._spool)
         if size is None:
             return self._find_spool(task)
         wrote = size > spool.START
         if wrote:
-            spool.move(self._spool[0], self._folder, task, self._limit)
-        if not task.start and self._has_children():
-            self._renew_spool()
+            spool.move(fd, self._folder, task, self._limit)
         return wrote
 
     def _find_spool(self, task: Begun) -> bool:
@@ -139,7 +144,8 @@ class Output:
         wrote = left is not None and left.log_tail is not None
         self._open_spool()
         # Without its channel this worker cannot report: whoever looks why finds the log.
-        spool.say(self._head, task._replace(start=max(task.start, int(wrote))))
+        task = msgspec.structs.replace(task, start=max(task.start, int(wrote)))
+        spool.say(self._head, task)
         return wrote
 
     def _has_children(self) -> bool:
@@ -239,6 +245,14 @@ def _size(kept: _Kept) -> int | None:
     except OSError:
         return None
     return info.st_size if (info.st_dev, info.st_ino) == kept[1] else None
+
+
+def _holds(fd: int, content: bytes) -> bool:
+    """Return whether this is all that a file holds: less to do than for `_size`."""
+    try:
+        return os.pread(fd, len(content) + 1, 0) == content
+    except OSError:
+        return False
 
 
 def _is_there(kept: _Kept) -> bool:

@@ -6,6 +6,8 @@ import socket
 from collections.abc import Iterator
 from typing import Any
 
+import msgspec
+
 from jobctl.core.job import Job, Options, Outcome
 from jobctl.runtime.channel import DONT_WAIT, Channel, Report, decode_report, decode_task, pair
 from jobctl.runtime.plan import IN_HAND, MOST
@@ -16,25 +18,18 @@ from jobctl.runtime.slots import Places, Slots
 AnyJob = Job[Any]
 
 
-class Given:
+class Given(msgspec.Struct, eq=False):
     """A job that a worker holds."""
 
-    __slots__ = (
-        "at", "beside", "blocked", "job", "killed", "options", "place", "since", "stop_at",
-    )  # fmt: skip
-
-    def __init__(
-        self, job: AnyJob, options: Options, at: float, place: int | None = None
-    ) -> None:
-        self.job = job
-        self.options = options
-        self.at = at  # a begin before this was that of an earlier attempt
-        self.place = place  # the slot of one that runs beside others
-        self.since: float | None = None  # when one that has a place was seen to have begun
-        self.beside = False  # whether it ever had a fellow in its worker
-        self.blocked = False  # whether its loop was, when it was killed
-        self.stop_at: float | None = None  # when a cancelled one is killed
-        self.killed: Outcome | None = None  # what a kill of ours makes of it
+    job: AnyJob
+    options: Options
+    at: float  # a begin before this was that of an earlier attempt
+    place: int | None = None  # the slot of one that runs beside others
+    since: float | None = None  # when one that has a place was seen to have begun
+    beside: bool = False  # whether it ever had a fellow in its worker
+    blocked: bool = False  # whether its loop was, when it was killed
+    stop_at: float | None = None  # when a cancelled one is killed
+    killed: Outcome | None = None  # what a kill of ours makes of it
 
     def begun(self, slots: Slots) -> float | None:
         """Return since when one that has a place runs, None if it has not begun."""
@@ -78,7 +73,8 @@ class PoolWorker:
     @property
     def usable(self) -> bool:
         """Whether it may be given anything at all."""
-        return not (self.leaving or self.full or self.slow or self.spent)
+        left = self.left  # as in `spent`: this is asked of each worker for each job
+        return not (self.leaving or self.full or self.slow or (left is not None and left <= 0))
 
     @property
     def takes_more(self) -> bool:
@@ -131,11 +127,12 @@ class PoolWorker:
     def hold(self, given: Given, cost: float) -> None:
         """Take note of a job that it was sent."""
         self.sharing = given.place is not None
-        if self.sharing and self.given:
+        held = self.given
+        if self.sharing and held:
             given.beside = True
-            if len(self.given) == 1:
-                next(iter(self.given.values())).beside = True
-        self.given[given.job.id] = given
+            if len(held) == 1:
+                next(iter(held.values())).beside = True
+        held[given.job.id] = given
         self.cost += cost
         if self.left is not None:
             self.left -= 1
@@ -154,7 +151,8 @@ class PoolWorker:
         given = self.given.pop(job_id, None)
         if given is not None and given.place is not None:
             self._places.free(given.place)
-        self.sharing = self.sharing and bool(self.given)
+        if not self.given:
+            self.sharing = False
         return given
 
     def take_back(self) -> list[Given]:
@@ -171,7 +169,8 @@ class PoolWorker:
 
     def reports(self) -> Iterator[Report]:
         """Yield the reports that it has sent. Raises MsgspecError if it sent anything else."""
-        while (received := _next(self.channel)) is not None:
+        channel = self.channel
+        while (received := _next(channel)) is not None:
             yield decode_report(received)
 
     def kill(self) -> None:

@@ -25,6 +25,9 @@ class Mode(Enum):
     DATA = "data"  # any other annotation
 
 
+_NOTHING, _JOB = Mode.NOTHING, Mode.JOB  # the enum takes longer (see core/job.py)
+
+
 class Parameter(msgspec.Struct, frozen=True):
     """How to prepare a handler's argument; without a validator data stays as it is."""
 
@@ -33,10 +36,11 @@ class Parameter(msgspec.Struct, frozen=True):
 
     def arguments(self, job: Job[Any]) -> tuple[Any, ...]:
         """Return what to call the handler with. Raises InvalidData."""
-        if self.mode is Mode.NOTHING:
+        mode = self.mode
+        if mode is _NOTHING:
             return ()
         if self.validator is None:
-            return (job if self.mode is Mode.JOB else job.data,)
+            return (job if mode is _JOB else job.data,)
         data = self.validator(job.data)
         if self.mode is Mode.DATA:
             return (data,)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable
 from datetime import datetime
 from typing import Any
 
@@ -77,9 +77,9 @@ class Pool:
         rooms = [IN_HAND - w.cost for w in self.crew if w.given and w.takes_more]
         return Plan(self.durations, max(0, free), rooms, names, limits, now)
 
-    def give(self, job: AnyJob, options: Options) -> None:
-        """Hand a job to a worker; hold it if there is none that may take it now."""
-        self._handout.add(job, options)
+    def give(self, jobs: Iterable[tuple[AnyJob, Options]]) -> None:
+        """Hand jobs to workers; hold those that none may take now."""
+        self._handout.add(jobs)
         self._hand_out()
 
     def _hand_out(self) -> None:
@@ -89,32 +89,33 @@ class Pool:
 
     def read(self, worker: PoolWorker) -> None:
         """Take the reports that a worker has sent."""
+        now = self._monotonic()
         try:
             for report in worker.reports():
-                self._take(worker, report)
+                self._take(worker, report, now)
         except msgspec.MsgspecError:
             worker.kill()  # a handler wrote into our socket: nothing can be trusted
         self._hand_out()
 
-    def _take(self, worker: PoolWorker, report: Report) -> None:
+    def _take(self, worker: PoolWorker, report: Report, now: float) -> None:
         self.crew.proven()
-        given = worker.reported_on(report.job_id, self._monotonic())
+        given = worker.reported_on(report.job_id, now)
         if given is None:
             return
-        self.durations.note(given.job.name, report.seconds)
+        job, durations = given.job, self.durations
+        durations.note(job.name, report.seconds)
         if worker.given:
-            cost = self.durations.cost(given.job.name) or IN_HAND
-            worker.cost = max(0.0, worker.cost - cost)
+            left = worker.cost - (durations.cost(job.name) or IN_HAND)
+            worker.cost = left if left > 0.0 else 0.0
         ending = report.ending
         if report.result is not None:
             ending = msgspec.structs.replace(ending, result=msgspec.Raw(report.result))
-        self._settle(given.job, ending, given.options)
-        self._replace(worker)
+        self._settle(job, ending, given.options)
+        if not worker.leaving and (worker.left is not None or self._terms.max_rss is not None):
+            self._replace(worker)
 
     def _replace(self, worker: PoolWorker) -> None:
         """Dismiss a worker that has run enough jobs, or keeps too much memory."""
-        if worker.leaving:
-            return
         if worker.grew_over(self._terms.max_rss):
             self._handout.recall(worker)
             worker.dismiss()

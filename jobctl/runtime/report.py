@@ -10,7 +10,7 @@ from jobctl.core.text import clean
 from jobctl.core.units import counted, human_duration
 from jobctl.runtime.log import Log
 
-_COMPLETED = Outcome.COMPLETED
+_COMPLETED, _DONE = Outcome.COMPLETED, Status.COMPLETED
 _RELEASED = Outcome.RELEASED
 
 
@@ -25,11 +25,12 @@ class Reporter:
     def ended(self, job: Job[Any]) -> None:
         """Say how an attempt ended; of completed ones only to people."""
         outcome = job.history[-1].outcome
-        self._counts[job.status if job.status.finished else outcome] += 1
         if outcome is _COMPLETED:
+            self._counts[_DONE] += 1
             if self._log.verbose:
                 self._log.info(f"{job.name} {job.id} completed in {_duration(job)}")
             return
+        self._counts[job.status if job.status.finished else outcome] += 1
         if outcome is _RELEASED:
             self._released(job)
         if outcome in (_RELEASED, Outcome.SNOOZED):

@@ -43,6 +43,9 @@ from jobctl.services.telling import Trouble
 
 AnyJob = Job[Any]
 
+#: Seconds for which the loop does nothing but to take what comes, while the store is at work.
+AT_REPORTS = 0.005
+
 
 class Serving:
     """The loop of a daemon that has its seat. `slots_fd` holds the settings' slots."""
@@ -163,15 +166,20 @@ class Serving:
             self._pool.release_running()
 
     def _wait(self) -> None:
-        """Sleep until more is to be done than to ask the store."""
-        until = self._clock.monotonic() + self._patience()
-        asked = True
-        while asked:
+        """Sleep until more is to be done than to ask the store, or to take reports."""
+        now = began = self._clock.monotonic()
+        until = began + self._patience()
+        again = True
+        while again:
             busy = self._keeper.busy
-            came = self._loop.wait(max(0.0, until - self._clock.monotonic()))
+            came = self._loop.wait(max(0.0, until - now))
             # After a wake-up that was answered with a request nothing is due any sooner, and
-            # the store's thread has to wait for as long as this one goes on.
-            asked = came == 1 and self._keeper.busy and not busy
+            # the store's thread has to wait for as long as this one goes on. While it is at
+            # work reports come by the handful: all else is looked at once in a while.
+            if busy or came > 1:
+                until = min(until, began + AT_REPORTS)
+            now = self._clock.monotonic()
+            again = came > 0 and self._keeper.busy and now < until
 
     def _patience(self) -> float:
         """Return how many seconds the loop may sleep."""
@@ -245,10 +253,8 @@ class Serving:
         if reply.error is not None:
             self._on_store_error(reply, now)
             return
-        for job in reply.claimed:
-            # Not when it was claimed: a slow disk must not bring two beginnings together.
-            self._throttle.begin(job, self._clock.now())
-            self._start(job)
+        if reply.claimed:
+            self._start(reply.claimed)
         refused = self._agenda.refused
         self._agenda.take(reply, now, self._clock.now())
         if reply.full is not None:
@@ -287,15 +293,20 @@ class Serving:
             self._log.error(f"{what}: {why}")
             self._teller.trouble(Trouble.STORE, why)
 
-    def _start(self, job: AnyJob) -> None:
+    def _start(self, jobs: list[AnyJob]) -> None:
+        now = self._clock.now()
+        # Not when it was claimed: a slow disk must not bring two beginnings together.
+        self._throttle.begin(jobs, now)
         handlers, default = self._in_use.handlers, self._in_use.settings.options
-        if self._stop.wanted:
-            self._settle(job, judge.released(self._clock.now()), default)
-        elif job.shell is not None or job.name in handlers:
-            self._pool.give(job, self._in_use.options(job))
-        else:
-            ending = judge.unknown(job.name, sorted(handlers), self._clock.now())
-            self._settle(job, ending, default)
+        given: list[tuple[AnyJob, Options]] = []
+        for job in jobs:
+            if self._stop.wanted:
+                self._settle(job, judge.released(now), default)
+            elif job.shell is not None or job.name in handlers:
+                given.append((job, self._in_use.options(job)))
+            else:
+                self._settle(job, judge.unknown(job.name, sorted(handlers), now), default)
+        self._pool.give(given)
 
     def _settle(self, job: AnyJob, ending: Ending, options: Options) -> None:
         self._throttle.end(job)

@@ -10,6 +10,8 @@ from datetime import datetime, timedelta
 from types import FrameType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+import msgspec
+
 from jobctl.core.job import Ending, Outcome
 from jobctl.runtime.channel import DONT_WAIT, STOP_SIGNAL, Report, Task
 from jobctl.runtime.context import Context, decode_task
@@ -86,10 +88,7 @@ def beside(worker: Worker, task: Task, began: datetime) -> Iterator[Beside]:
         if worker.output is not None:
             own = stack.enter_context(worker.output.writing_for(job.id, job.attempts, began))
             lines = own.lines
-        context = Context(
-            job.id, began, lines=lines, folder=worker.progress, cancelled=cancelled
-        )
-        with context:
+        with Context(job.id, began, lines, worker.progress, cancelled) as context:
             yield Beside(context, own)
     if worker.output is None:
         flush()
@@ -177,16 +176,18 @@ class Shift:
         worker.slots.begin(worker.slot, job.id, start)
         worker.slots.begin_beside(task.place, job.id, start)
         with beside(worker, task, began) as its:
-            result, changes = await self._attempt(task, task.place)
+            outcome, result, more = await self._attempt(task, task.place)
         seconds = worker.clock.monotonic() - start
         ending = Ending(
-            started_at=began,
-            finished_at=began + timedelta(seconds=seconds),
-            worker=worker.name,
-            log_tail=its.tail(changes["outcome"]),
+            outcome,
+            began + timedelta(0, seconds),
+            began,
+            worker.name,
+            log_tail=its.tail(outcome),
             progress=its.context.progress,
-            **changes,
         )
+        if more:
+            ending = msgspec.structs.replace(ending, **more)
         worker.report(Report(job.id, ending, result, seconds))
 
     async def _attempt(self, task: Task, place: int) -> Ended:
@@ -207,7 +208,7 @@ class Shift:
                 raise JobCancelled
             value = await calling.run()
         except BaseException as err:  # a handler's SystemExit or GeneratorExit ends no worker
-            return None, raised(err)
+            return raised(err)
         finally:
             del self._calls[place]
             if telling is not None:

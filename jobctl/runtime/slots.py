@@ -21,7 +21,9 @@ _OURS = os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
 _SIZE = 320
 _ID_BYTES = 128
 _BEGUN = struct.Struct("<dH")
+_say_begun = _BEGUN.pack_into
 _LENGTH = struct.Struct("<H")
+_length = _LENGTH.unpack_from
 _TOLD = 144  # whether a job that shares its worker was told to end
 _STOP = 160  # where the second half begins
 
@@ -32,6 +34,7 @@ class Slots:
     def __init__(self, fd: int, count: int) -> None:
         self.count = count
         self._map = mmap.mmap(fd, count * _SIZE)
+        self._stopping: set[int] = set()  # where this process has named a job to stop
 
     @staticmethod
     def create(path: Path, count: int) -> int:
@@ -64,12 +67,11 @@ class Slots:
 
     def begin(self, slot: int, job_id: str, at: float) -> None:
         """Say that a worker begins a job, at a time of the monotonic clock."""
-        text = job_id.encode()
-        base = slot * _SIZE
+        text, memory, base = job_id.encode(), self._map, slot * _SIZE
         # Nothing, while the name is half written: the daemon may look at any moment.
-        _BEGUN.pack_into(self._map, base, 0.0, 0)
-        self._map[base + 10 : base + 10 + len(text)] = text
-        _BEGUN.pack_into(self._map, base, at, len(text))
+        _say_begun(memory, base, 0.0, 0)
+        memory[base + 10 : base + 10 + len(text)] = text
+        _say_begun(memory, base, at, len(text))
 
     def begin_beside(self, slot: int, job_id: str, at: float) -> None:
         """Say that a job begins that shares its worker; nobody has told it to end."""
@@ -101,12 +103,13 @@ class Slots:
         """Name the job that a worker shall stop, before it is sent the signal."""
         text = job_id.encode()
         base = slot * _SIZE + _STOP
+        self._stopping.add(slot)
         self._map[base + 2 : base + 2 + len(text)] = text
         _LENGTH.pack_into(self._map, base, len(text))
 
     def forget_stop(self, slot: int, job_id: str) -> None:
         """Take back what an earlier run of this job was asked."""
-        if self.to_stop(slot) == job_id:
+        if slot in self._stopping and self.to_stop(slot) == job_id:
             _LENGTH.pack_into(self._map, slot * _SIZE + _STOP, 0)
 
     def to_stop(self, slot: int) -> str:
@@ -130,7 +133,7 @@ class Places:
 
 
 def _text(content: bytes | mmap.mmap, at: int) -> str:
-    (length,) = _LENGTH.unpack_from(content, at)
+    (length,) = _length(content, at)
     if not length:
         return ""
     return content[at + 2 : at + 2 + min(length, _ID_BYTES)].decode("ascii", "replace")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
@@ -40,9 +40,11 @@ class Throttle:
         """Return the limits as they are, for a plan to count on by itself."""
         return self._limits.copy()
 
-    def begin(self, job: AnyJob, at: datetime) -> None:
-        """Count a job that was claimed."""
-        self._limits.begin(job.name, job.concurrency_key, at.timestamp())
+    def begin(self, jobs: Iterable[AnyJob], at: datetime) -> None:
+        """Count jobs that were claimed."""
+        now, begin = at.timestamp(), self._limits.begin
+        for job in jobs:
+            begin(job.name, job.concurrency_key, now)
 
     def end(self, job: AnyJob) -> None:
         """Count a claimed job that ended."""

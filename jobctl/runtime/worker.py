@@ -7,9 +7,12 @@ import signal
 import sys
 from collections.abc import Callable
 from contextlib import suppress
-from datetime import datetime, timedelta
+from datetime import timedelta
+from signal import ITIMER_REAL, setitimer
 from types import FrameType
 from typing import TYPE_CHECKING, Any
+
+import msgspec
 
 from jobctl.clock import SystemClock
 from jobctl.core.job import Ending, Outcome
@@ -122,36 +125,32 @@ class Worker:
         if self.output is not None:
             self.output.begin(job.id, job.attempts, began, self._meter, alone=fresh)
         start = self.clock.monotonic()
-        with self._context(job.id, began) as context:
-            result, changes = self._attempt(task)
+        with Context(job.id, began, self.lines, self.progress, self._told_to_stop) as context:
+            outcome, result, more = self._attempt(task)
         seconds = self.clock.monotonic() - start
         # What is over at once cannot use much memory: a run of short jobs has one peak.
         self._lasted = alone or seconds > SHORT
-        tail = self._end_output(job.id, changes["outcome"])
+        tail = self._end_output(job.id, outcome, seconds)
         ending = Ending(
-            started_at=began,
-            finished_at=began + timedelta(seconds=seconds),
-            worker=self.name,
+            outcome,
+            began + timedelta(0, seconds),
+            began,
+            self.name,
             max_rss=self._peak(task),
-            cpu_seconds=self._meter.stop(),
+            cpu_seconds=self._meter.stop(seconds),
             log_tail=tail,
             progress=context.progress,
-            **changes,
         )
+        if more:
+            ending = msgspec.structs.replace(ending, **more)
         return Report(job.id, ending, result, seconds)
 
-    def _context(self, job_id: str, began: datetime) -> Context:
-        def cancelled(asked: str) -> bool:
-            return self.slots.to_stop(self.slot) == asked
-
-        return Context(
-            job_id, began, lines=self.lines, folder=self.progress, cancelled=cancelled
-        )
-
-    def _end_output(self, job_id: str, outcome: Outcome) -> tuple[str, ...] | None:
+    def _end_output(
+        self, job_id: str, outcome: Outcome, seconds: float
+    ) -> tuple[str, ...] | None:
         if self.output is None:
             flush()
-        elif self.output.end() and outcome in WENT_WRONG:
+        elif self.output.end(seconds) and outcome in WENT_WRONG:
             return self.output.tail(job_id)
         return None
 
@@ -159,7 +158,7 @@ class Worker:
         try:
             value = self._value(task)
         except BaseException as err:  # a handler's SystemExit or GeneratorExit ends no worker
-            return None, raised(err)
+            return raised(err)
         return self.result(value)
 
     def result(self, value: Any) -> Ended:
@@ -177,7 +176,7 @@ class Worker:
         self._command = None
         self._command = command = Command(task.job)
         try:
-            return self._call_sync(command.result, task)
+            return self._call_sync(command.result, (), task)
         except (JobTimeout, JobCancelled):
             command.end()
             raise
@@ -191,23 +190,27 @@ class Worker:
         arguments = handler.bind(task.job)
         if handler.is_async:
             return self._call_async(lambda: handler.function(*arguments), task)
-        value = self._call_sync(lambda: handler.function(*arguments), task)
+        value = self._call_sync(handler.function, arguments, task)
         if hasattr(value, "__await__"):
             # A plain function around an async one: its work has not been done yet.
             return self._call_async(lambda: value, task)
         return value
 
-    def _call_sync(self, call: Callable[[], Any], task: Task) -> Any:
-        self._current = task.job.id
+    def _call_sync(
+        self, function: Callable[..., Any], arguments: tuple[Any, ...], task: Task
+    ) -> Any:
+        self._current = job_id = task.job.id
+        timeout = task.timeout
         try:
-            if task.timeout is not None:
-                signal.setitimer(signal.ITIMER_REAL, task.timeout)
-            self._check_stop()
-            return call()
+            if timeout is not None:
+                setitimer(ITIMER_REAL, timeout)
+            if self._told_to_stop(job_id):
+                raise JobCancelled
+            return function(*arguments)
         finally:
             self._current = None
-            if task.timeout is not None:
-                signal.setitimer(signal.ITIMER_REAL, 0)
+            if timeout is not None:
+                setitimer(ITIMER_REAL, 0)
 
     def _call_async(self, call: Callable[[], Any], task: Task) -> Any:
         from jobctl.runtime.sharing import AsyncCall
@@ -215,9 +218,10 @@ class Worker:
         async def run() -> Any:
             calling = AsyncCall(call, task.timeout)
             self._stop_async = calling.stop_soon
-            self._current = task.job.id
+            self._current = job_id = task.job.id
             try:
-                self._check_stop()
+                if self._told_to_stop(job_id):
+                    raise JobCancelled
                 return await calling.run()
             finally:
                 self._current = self._stop_async = None
@@ -232,9 +236,8 @@ class Worker:
             self._runner = asyncio.Runner()
         return self._runner
 
-    def _check_stop(self) -> None:
-        if self.slots.to_stop(self.slot) == self._current:
-            raise JobCancelled
+    def _told_to_stop(self, job_id: str) -> bool:
+        return self.slots.to_stop(self.slot) == job_id
 
     def _on_alarm(self, signum: int, frame: FrameType | None) -> None:
         if self._current is not None:

@@ -14,16 +14,19 @@ from mmap import mmap
 from pathlib import Path
 from typing import NamedTuple
 
+import msgspec
+
 from jobctl.services import logfile
 
 _FOLDER = ".spools"  # in that of the logs, of which there may be a million
 _HEAD = struct.Struct("<ddqIqH128s")  # began, CPU and peak before, attempt, start, length, id
+_pack = _HEAD.pack_into
 _FEW = 16 * 1024
 #: Where what was written begins.
 START = 256
 
 
-class Begun(NamedTuple):
+class Begun(msgspec.Struct, frozen=True):
     """What a worker is at. `start` is where its lines begin in its own log, 0 for the spool."""
 
     job_id: str
@@ -43,9 +46,9 @@ class Left(NamedTuple):
 
 def say(head: mmap, begun: Begun) -> None:
     """Write the beginning of a spool, which `head` maps."""
-    job_id, attempt, began, cpu, peak, start = begun
-    name = job_id.encode()
-    _HEAD.pack_into(head, 0, began.timestamp(), cpu, peak, attempt, start, len(name), name)
+    name = begun.job_id.encode()
+    began, length = begun.began.timestamp(), len(name)
+    _pack(head, 0, began, begun.cpu, begun.peak, begun.attempt, begun.start, length, name)
 
 
 def clear(head: mmap) -> None:

@@ -62,7 +62,7 @@ class Bench:
 
     def give(self, *job_ids: str, timeout: float | None = None) -> None:
         for job_id in job_ids:
-            self.pool.give(make_job(job_id), Options(timeout=timeout))
+            self.pool.give([(make_job(job_id), Options(timeout=timeout))])
 
     def fork(self, slot: int = 0) -> None:
         self.pool.forked(slot, 100 + slot)

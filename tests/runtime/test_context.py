@@ -118,9 +118,9 @@ def context(said: list[bytes], folder: Path | None = None, **more: Any) -> Conte
     return Context(
         "a",
         NOON,
-        lines=Lines(lambda fd, data: said.append(data)),
-        folder=None if folder is None else str(folder),
-        cancelled=more.get("cancelled", lambda job_id: False),
+        Lines(lambda fd, data: said.append(data)),
+        None if folder is None else str(folder),
+        more.get("cancelled", lambda job_id: False),
     )
 
 

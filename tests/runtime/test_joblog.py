@@ -359,11 +359,11 @@ def test_a_child_that_comes_back_from_a_handler_ends_nothing(tmp_path: Path) -> 
         output.begin("a", 1, NOON, Meter(), alone=False)
         print("parent")
         if os.fork() == 0:
-            output.end()
+            output.end(1.0)
             os._exit(0)
         os.wait()
         print("parent again")
-        output.end()
+        output.end(1.0)
         output.close(in_order=True)
         os._exit(0)
     assert os.waitpid(worker, 0)[1] == 0
@@ -373,3 +373,24 @@ def test_a_child_that_comes_back_from_a_handler_ends_nothing(tmp_path: Path) -> 
         "parent",
         "parent again",
     ]
+
+
+def test_a_short_job_without_output_has_no_log(
+    tmp_path: Path,
+) -> None:
+    from jobctl.runtime.joblog import Output
+    from jobctl.runtime.usage import Meter
+    from tests.helpers import NOON
+
+    worker = os.fork()
+    if worker == 0:
+        output = Output(str(tmp_path), 1 << 20)
+        for job_id, text in (("a", ""), ("b", "said"), ("c", ""), ("d", "too")):
+            output.begin(job_id, 1, NOON, Meter(), alone=False)
+            os.write(1, text.encode())
+            assert output.end(0.0) is bool(text)
+        output.close(in_order=True)
+        os._exit(0)
+    assert os.waitpid(worker, 0)[1] == 0
+    assert sorted(log.name for log in tmp_path.glob("*.log")) == ["b.log", "d.log"]
+    assert (tmp_path / "d.log").read_text().endswith("too")

@@ -79,13 +79,13 @@ def test_each_has_a_slot_of_its_own_and_gives_it_back(make_bench: Any, tmp_path:
 def test_sync_jobs_have_no_company(make_bench: Any) -> None:
     bench = make_bench(3, **SHARING)
     bench.give("a")
-    bench.pool.give(make_job("s", name="sync"), Options())
+    bench.pool.give([(make_job("s", name="sync"), Options())])
     bench.give("b")
     assert holds(bench) == [["a", "b"], ["s"]]
     bench.pool.durations.note("sync", 0.0001)
-    bench.pool.give(make_job("t", name="sync"), Options())
+    bench.pool.give([(make_job("t", name="sync"), Options())])
     assert holds(bench) == [["a", "b"], ["s", "t"]]  # in turn, in a worker for such jobs
-    bench.pool.give(make_job("u", name="sync"), Options())
+    bench.pool.give([(make_job("u", name="sync"), Options())])
     assert bench.server.forks == 2  # as many run at once as may, though a worker could start
 
 
@@ -94,7 +94,7 @@ def test_a_short_sync_job_does_not_wait_behind_jobs_that_share(make_bench: Any) 
     bench.give("a")
     begin_all(bench, 1)
     bench.pool.durations.note("sync", 0.0001)
-    bench.pool.give(make_job("s", name="sync"), Options())
+    bench.pool.give([(make_job("s", name="sync"), Options())])
     assert holds(bench) == [["a"]]
     bench.report("a")
     assert holds(bench) == [["s"]]
@@ -136,7 +136,7 @@ def test_after_a_crash_each_is_alone(make_bench: Any) -> None:
         make_job(name, history=(Attempt(Outcome.RELEASED, exit=CRASHED),)) for name in "ab"
     ]
     for job in (*suspect, make_job("c")):
-        bench.pool.give(job, Options())
+        bench.pool.give([(job, Options())])
     assert holds(bench) == [["a"], ["b"], ["c"]]
     bench.fork(0)
     bench.begin(0)
@@ -363,3 +363,10 @@ def test_places_are_taken_once() -> None:
     assert taken == [3, 4, None]
     places.free(4)
     assert places.take() == 4
+
+
+def test_a_command_has_its_worker_to_itself_whatever_its_name(make_bench: Any) -> None:
+    bench = make_bench(2, share=3, asynchronous=frozenset({"work"}))
+    bench.pool.give([(make_job("s", shell={"args": ["true"]}), Options())])
+    (worker,) = bench.pool.crew
+    assert worker.given["s"].place is None

@@ -6,6 +6,7 @@ import io
 import os
 import signal
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -13,7 +14,7 @@ import pytest
 from jobctl.core.job import Options, Outcome
 from jobctl.core.limits import Limit, Limits, by_name
 from jobctl.core.store import Verdict
-from jobctl.runtime import judge
+from jobctl.runtime import judge, usage
 from jobctl.runtime.channel import Exited
 from jobctl.runtime.deadlines import IDLE, idle_left, kill_due
 from jobctl.runtime.log import Log
@@ -132,7 +133,7 @@ def test_a_plan_counts_for_itself(tmp_path: Path, clock: FakeClock) -> None:
     plans.begin("mail", "key", now)
     assert (plans.name_open("mail", now), plans.key_open("key")) == (False, False)
     assert here.snapshot().name_open("mail", now)
-    here.begin(make_job(name="mail", concurrency_key="key"), NOON)
+    here.begin([make_job(name="mail", concurrency_key="key")], NOON)
     assert not here.snapshot().name_open("mail", now)
     here.end(make_job(name="mail", concurrency_key="key"))
     assert here.snapshot().key_open("key")
@@ -144,11 +145,11 @@ def test_rates_are_written_once_a_second_at_most_and_read_again(
     here, file = Throttle(TABLES, tmp_path, clock), tmp_path / "rates.json"
     assert here.tick() is None
     assert not file.exists()
-    here.begin(make_job(name="mail"), clock.now())
+    here.begin([make_job(name="mail")], clock.now())
     assert here.tick() is None
     first = file.read_bytes()
     clock.advance(EVERY / 4)
-    here.begin(make_job(name="mail"), clock.now())
+    here.begin([make_job(name="mail")], clock.now())
     assert here.tick() == EVERY * 3 / 4
     assert file.read_bytes() == first
     clock.advance(EVERY * 3 / 4)
@@ -159,9 +160,17 @@ def test_rates_are_written_once_a_second_at_most_and_read_again(
     assert not again.name_open("mail", clock.now().timestamp())
 
 
+def test_all_that_begin_together_count(tmp_path: Path, clock: FakeClock) -> None:
+    here = Throttle({"mail": {"concurrency": 3}}, tmp_path, clock)
+    here.begin([make_job(name="mail", concurrency_key=key) for key in "abc"], NOON)
+    now = here.snapshot()
+    assert not now.name_open("mail", NOON.timestamp())
+    assert [now.key_open(key) for key in "abcd"] == [False, False, False, True]
+
+
 def test_other_limits_hold_for_what_runs(tmp_path: Path, clock: FakeClock) -> None:
     here, now = Throttle({}, tmp_path, clock), NOON.timestamp()
-    here.begin(make_job(name="report"), NOON)
+    here.begin([make_job(name="report")], NOON)
     here.use({"report": {"concurrency": 1}})
     assert not here.snapshot().name_open("report", now)
     here.end(make_job(name="report"))
@@ -170,7 +179,7 @@ def test_other_limits_hold_for_what_runs(tmp_path: Path, clock: FakeClock) -> No
 
 def test_a_folder_that_cannot_be_written_is_no_error(tmp_path: Path, clock: FakeClock) -> None:
     here = Throttle(TABLES, tmp_path / "gone", clock)
-    here.begin(make_job(name="mail"), NOON)
+    here.begin([make_job(name="mail")], NOON)
     here.save()
 
 
@@ -205,3 +214,25 @@ def test_handlers_json(tmp_path: Path) -> None:
     for broken in (b"", b"[]", b'{"handlers": 1}', b"\xff"):
         (tmp_path / "handlers.json").write_bytes(broken)
         assert read_handlers(tmp_path) is None
+
+
+def test_what_took_a_moment_only_is_not_charged_with_children(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    theirs = SimpleNamespace(ru_utime=1.0, ru_stime=0.5, ru_maxrss=10)
+    own = SimpleNamespace(ru_maxrss=7)
+    both = {usage._SELF: own, usage._CHILDREN: theirs}
+    cpu = iter([1.0, 1.25, 2.0, 2.5, 3.0, 3.0])
+    monkeypatch.setattr("resource.getrusage", lambda who: both[who])
+    monkeypatch.setattr("time.process_time", lambda: next(cpu))
+    meter = usage.Meter()
+    meter.start()
+    assert (meter.cpu, meter.peak, meter.child_peak) == (2.5, 7 << 10, 10 << 10)
+    theirs.ru_utime, theirs.ru_maxrss, own.ru_maxrss = 3.0, 20, 8
+    assert meter.stop(usage.QUICK / 2) == 0.25  # nobody looked: a child takes longer
+    meter.start()
+    assert (meter.peak, meter.child_peak) == (7 << 10, 10 << 10)
+    assert meter.stop(usage.QUICK) == 2.5
+    meter.start()
+    assert (meter.peak, meter.child_peak) == (8 << 10, 20 << 10)
+    assert meter.stop(usage.QUICK) == 0.0

@@ -260,3 +260,9 @@ run_worker(os.getppid(), 0, theirs.detach(), slots, Setup([], '', [], 1000, []))
 def test_a_worker_whose_daemon_has_gone_leaves_without_a_word() -> None:
     done = subprocess.run([sys.executable, "-c", DAEMON_GOES], capture_output=True, text=True)
     assert (done.returncode, done.stderr) == (1, "")
+
+
+def test_an_attempt_ends_after_it_began(run: Run) -> None:
+    report = run(lambda job: sum(range(10_000)))
+    assert report.ending.started_at is not None
+    assert report.ending.started_at < report.ending.finished_at
