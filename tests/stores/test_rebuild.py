@@ -6,7 +6,7 @@ import random
 import sqlite3
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import closing, nullcontext
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -308,6 +308,43 @@ def _reset_with(indexes: dict[str, str]) -> Callable[[Index], None]:
     return reset
 
 
+def _settings(index: Index) -> tuple[int, int]:
+    """Return the threads that SQLite may have, and what it keeps in memory."""
+    (threads,) = index.execute("PRAGMA threads").fetchone()
+    (cache,) = index.execute("PRAGMA cache_size").fetchone()
+    return threads, cache
+
+
+@pytest.mark.parametrize(("processors", "sorting"), [(1, (0, -16000)), (2, (2, -4000))])
+@pytest.mark.parametrize("fails", [False, True])
+def test_sqlite_sorts_with_threads_if_there_is_a_processor_for_them(
+    processors: int,
+    sorting: tuple[int, int],
+    fails: bool,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("os.sched_getaffinity", lambda pid: set(range(processors)))
+    with closing(Index(tmp_path / "index", "id")) as index:
+        index.reset()
+        index.strip()
+        before, real = _settings(index), index.execute
+        seen = []
+
+        def execute(text: str, *args: Any) -> sqlite3.Cursor:
+            if text.startswith("CREATE"):
+                seen.append(_settings(index))
+                if fails:
+                    raise sqlite3.OperationalError("no room")
+            return real(text, *args)
+
+        monkeypatch.setattr(index, "execute", execute)
+        with pytest.raises(bare.OddIndexError) if fails else nullcontext():
+            index.dress()
+        assert seen == [sorting]
+        assert _settings(index) == before == (0, -16000)
+
+
 def test_a_small_journal_needs_no_bare_index(tmp_path: Path) -> None:
     path = tmp_path / "store"
     with closing(DirectoryStore(path)) as store:
@@ -354,11 +391,15 @@ def test_what_is_known_is_asked_for_all_at_once(index: Index) -> None:
     assert len([text for text in said if text.startswith("UPDATE jobs")]) == 100
 
 
+COLUMNS = (
+    "name, key, status, ready, rank, due, since, finished, started, attempts, created, labels"
+)
 #: What may be told of a job, beside what is of every one.
 KINDS: list[dict[str, Any]] = [
     {},
     {"name": "other", "priority": 3, "concurrency_key": "k", "created_at": after(9)},
-    {"shell": {"argv": ["true"]}, "attempts": 1},
+    {"shell": {"argv": ["true"]}},
+    {"attempts": 1},
     {"created_at": datetime(1969, 1, 1, tzinfo=UTC)},
     {"run_at": after(60)},
     {"tags": ("eu", "us")},
@@ -372,7 +413,7 @@ KINDS: list[dict[str, Any]] = [
 
 
 @pytest.mark.parametrize("count", [1, 39, 40, 41, 200])
-@pytest.mark.parametrize("kinds", [KINDS[:3], KINDS], ids=["new", "any"])
+@pytest.mark.parametrize("kinds", [KINDS[:1], KINDS[:3], KINDS], ids=["alike", "new", "any"])
 def test_a_row_says_all_whatever_else_is_written(
     kinds: list[dict[str, Any]], count: int, index: Index
 ) -> None:
@@ -389,6 +430,32 @@ def test_a_row_says_all_whatever_else_is_written(
     rows = index.execute("SELECT name, status, n FROM counters").fetchall()
     assert {(name, status): n for name, status, n in rows} == counters
     assert index.execute("SELECT * FROM segments").fetchall() == [(1, count * 100)]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"name": "other"}, {"concurrency_key": "k"}, {"priority": 3}, {"created_at": after(9)}],
+    ids=lambda change: next(iter(change)),
+)
+@pytest.mark.parametrize("at", [0, 20, 39])
+def test_one_that_shares_less_than_the_others_has_its_own(
+    change: dict[str, Any], at: int, index: Index
+) -> None:
+    jobs = _numbered(40)
+    jobs[at] = msgspec.structs.replace(jobs[at], **change)
+    said = told(index, *jobs)
+    assert len([text for text in said if text.startswith("INSERT INTO jobs")]) == 1
+    wanted = [(job.id, *columns(job), job.rev) for job in jobs]
+    rows = index.execute(f"SELECT id, {COLUMNS}, rev FROM jobs ORDER BY seq").fetchall()
+    assert rows == wanted
+
+
+def test_one_in_another_segment_has_its_own(index: Index) -> None:
+    found = [(job, Place(1 + n // 20, n, 5)) for n, job in enumerate(_numbered(40))]
+    index.fold(found)
+    rows = index.execute("SELECT segment, offset, length FROM jobs ORDER BY seq").fetchall()
+    assert rows == [place for _, place in found]
+    assert index.execute("SELECT * FROM segments").fetchall() == [(1, 100), (2, 100)]
 
 
 def test_a_seq_has_one_owner_the_greatest_one_too(index: Index) -> None:
@@ -453,6 +520,12 @@ def test_a_job_that_comes_back_within_a_fold_has_its_own_tags(index: Index) -> N
     told(index, gone, back)  # type: ignore[arg-type]  # a line as well
     assert labels_of(index) == ["\x1fnew\x1f"]
     assert index.execute("SELECT tag FROM tags").fetchall() == [("new",)]
+
+
+def test_who_does_not_wait_any_more_is_not_among_those_who_do(index: Index) -> None:
+    one, two = (msgspec.structs.replace(job, after=("x",)) for job in _numbered(2))
+    told(index, msgspec.structs.replace(one, status=Status.CANCELLED), two)
+    assert index.execute("SELECT seq FROM deps").fetchall() == [(two.seq,)]
 
 
 @pytest.mark.parametrize("before", [(), ("x",)])

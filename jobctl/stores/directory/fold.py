@@ -12,6 +12,7 @@ from jobctl.stores.directory.rows import Position
 from jobctl.stores.directory.schema import BY_ID
 from jobctl.stores.directory.segments import Line, Place, Where
 from jobctl.stores.directory.table import Folded
+from jobctl.stores.directory.uncollected import uncollected
 
 #: Lines that are folded in one step; a transaction is never split.
 STEP = 10_000
@@ -69,7 +70,15 @@ def fold_step(journal: Journal, index: Index, most: int | None = None) -> tuple[
         except OddIndexError:
             index.begin_anew()
             position = Position()
-    taken, last, more = _take(journal, position, most or STEP)
+    return _rows_step(journal, index, position, most or STEP)
+
+
+@uncollected()
+def _rows_step(
+    journal: Journal, index: Index, position: Position, most: int
+) -> tuple[bool, Folded]:
+    """Fold lines into an index that is whole."""
+    taken, last, more = _take(journal, position, most)
     if last is None:
         return False, _NOTHING
     folded = index.fold(taken)
@@ -91,6 +100,20 @@ def _bare_step(
     journal: Journal, index: Index, position: Position, most: int
 ) -> tuple[bool, Folded]:
     """Fold lines into a bare index; when all are folded, dress it bit by bit."""
+    position, more, folded = _bare_rows(journal, index, position, most)
+    if not more or index.has_many():
+        bare = index.dress()
+        position = position._replace(bare=int(bare))
+        more = more or bare
+    index.set_position(position)
+    return more, folded
+
+
+@uncollected()
+def _bare_rows(
+    journal: Journal, index: Index, position: Position, most: int
+) -> tuple[Position, bool, Folded]:
+    """Fold lines into a bare index; return where it has come to, and whether there is more."""
     taken, last, more = _take(journal, position, most)
     if any(entry.kind == "tombstone" or entry.after for entry, _ in taken):
         index.find_by_id()
@@ -99,12 +122,7 @@ def _bare_step(
         raise OddIndexError("a line must not count")
     if last is not None:
         position = _behind(journal, last)._replace(bare=1)
-    if not more or index.has_many():
-        bare = index.dress()
-        position = position._replace(bare=int(bare))
-        more = more or bare
-    index.set_position(position)
-    return more, folded
+    return position, more, folded
 
 
 def _take(
@@ -129,18 +147,19 @@ def _take(
         for places, texts in journal.scan_many(segment, offset):
             entries = lines.read_entries(texts)
             for entry, place in zip(entries, places, strict=True):
-                if group and (entry is None or entry.tx != (len(group) + 1, total)):
+                k, n = (0, 0) if entry is None else entry.tx
+                if group and (k != len(group) + 1 or n != total):
                     last = _quarantine(journal, [place for _, place in group], TORN)
                     group = []
                 if entry is None:
                     last = _quarantine(journal, [place], DAMAGED)
                     continue
-                k, total = entry.tx
                 if k != len(group) + 1:
                     last = _quarantine(journal, [place], TORN)
                     continue
+                total = n
                 group.append((entry, place))
-                if k == total:
+                if k == n:
                     taken += group
                     group = []
                     last = place

@@ -43,7 +43,8 @@ class Entry(msgspec.Struct, gc=False):
     """What the index wants to know of a line, whatever its kind.
 
     It refers to nothing that could refer to it, so the garbage collector need not look: of
-    ten thousand at a time that would cost as much as reading them.
+    ten thousand at a time that would cost as much as reading them. Its fields come as they
+    stand in a record: each is looked for behind the one before it.
     """
 
     kind: str
@@ -51,22 +52,22 @@ class Entry(msgspec.Struct, gc=False):
     name: str = ""
     status: Status = Status.PENDING
     priority: Whole = 0
-    created_at: Moment | None = None
     attempts: Whole = 0
+    created_at: Moment | None = None
     run_at: Moment | None = None
     started_at: Moment | None = None
     finished_at: Moment | None = None
     tags: tuple[str, ...] = ()
-    concurrency_key: str | None = None
     after: tuple[str, ...] = ()
+    concurrency_key: str | None = None
     shell: Any = None
     cancelling: bool = False
     rev: Whole = 0
     seq: Whole = 0
+    tx: tuple[int, int] = (1, 1)
     key: str = ""  # of a note, whose kind is its topic
     at: Moment | None = None
     value: msgspec.Raw = msgspec.Raw(b"null")
-    tx: tuple[int, int] = (1, 1)
     segment: int = 0
 
     @property

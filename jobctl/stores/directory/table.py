@@ -28,10 +28,6 @@ _UPDATE = (
 #: Of a job that may have taken the place of another one.
 _RENEW = "UPDATE jobs SET created=?, labels=? WHERE seq=?"
 _MOVE = "UPDATE jobs SET segment=?, offset=?, length=? WHERE seq=?"
-_COUNT = "INSERT INTO counters VALUES (?,?,?) ON CONFLICT DO UPDATE SET n = n + excluded.n"
-_LIVE = (
-    "INSERT INTO segments VALUES (?,?) ON CONFLICT DO UPDATE SET live = live + excluded.live"
-)
 
 
 class Folded(NamedTuple):
@@ -92,15 +88,15 @@ class JobTable(Known, Inserts, Queries, Tags, Waits):
             known = self.known_by_id(ids)
         news: list[Any] = []
         refused: list[Place] = []
-        if self._are_new(kinds, found, known):
-            news += [entry for entry, _ in found]
-            change = Change(known, dict(zip(ids, found, strict=True)), ())
-        else:
-            change = self._sift(zip(kinds, found, strict=True), known, skipped, news, refused)
         if self.seen:
             for job_id in known:
                 self.seen.pop(job_id, None)
-        moved = self._write(change, live)
+        if self._are_new(kinds, found, known):
+            news += [entry for entry, _ in found]
+            moved = self._add(found, ids, live)
+        else:
+            change = self._sift(zip(kinds, found, strict=True), known, skipped, news, refused)
+            moved = self._write(change, live)
         return Folded([*news, *(entry for entry, _ in notes)], refused, moved)
 
     def _are_new(
@@ -157,6 +153,21 @@ class JobTable(Known, Inserts, Queries, Tags, Waits):
             latest[job_id] = line
             states[job_id] = entry
         return Change(known, latest, renewed)
+
+    def _add(
+        self, found: Sequence[Found], ids: Sequence[str], live: Counter[int]
+    ) -> list[Moved]:
+        """Write jobs that are all new, as `_write` would, without asking of each."""
+        counts: Counter[tuple[str, int]] = Counter()
+        self.insert(found, counts, live)
+        self.follow_tags([(None, entry) for entry, _ in found if entry.tags])
+        self.add_up(counts, live)
+        waits = {
+            entry.seq: entry.after
+            for entry, _ in found
+            if entry.after and entry.status is _PENDING
+        }
+        return self.follow_waits(waits, (), ids)
 
     def _write(self, change: Change, live: Counter[int]) -> list[Moved]:
         known, latest, renewed = change
@@ -235,8 +246,7 @@ class JobTable(Known, Inserts, Queries, Tags, Waits):
         many(_MOVE, moves)
         if tagged:
             self.follow_tags(tagged)
-        many(_COUNT, [(*key, n) for key, n in counts.items() if n])
-        many(_LIVE, [(segment, n) for segment, n in live.items() if n])
+        self.add_up(counts, live)
         return self.follow_waits(waits, over, changed)
 
     def drop(self, row: Row) -> None:
