@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import itertools
 import os
 import select
 from collections.abc import Iterator
@@ -14,11 +15,19 @@ import pytest
 from jobctl.core import job as transitions
 from jobctl.core.store import Seat
 from jobctl.errors import StoreFull
+from jobctl.stores.directory import waker
 from jobctl.stores.directory.journal import Journal
 from jobctl.stores.directory.store import DirectoryStore
 from jobctl.stores.directory.waker import Waker
 from tests.helpers import NOON, make_job, put
 from tests.stores.tools import segment
+
+
+@pytest.fixture(autouse=True)
+def seldom(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let a second go by between two adds."""
+    seconds = itertools.count(1.0)
+    monkeypatch.setattr(waker, "_now", lambda: next(seconds))
 
 
 def woken(seat: Seat) -> bool:
@@ -136,6 +145,22 @@ def test_an_add_wakes_once_and_while_it_has_the_lock(
             store.wake()
         assert not woken(seat)
     assert (locked, durable) == ([True, True], [1, 1])
+
+
+def test_of_many_adds_each_wakes_when_it_is_done(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Woken before, the daemon would have the lock before the next one."""
+    store = DirectoryStore(tmp_path)
+    put(store, make_job("first"))
+    store.wake()
+    monkeypatch.setattr(waker, "_now", lambda: 1.0 + waker.RARE / 2)
+    with listening(tmp_path) as seat:
+        for name in "ab":
+            put(store, make_job(name))
+            assert not woken(seat)
+            store.wake()
+            assert heard(seat) == 1
 
 
 def test_what_is_no_add_wakes_when_it_is_done(tmp_path: Path) -> None:

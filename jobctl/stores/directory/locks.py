@@ -28,11 +28,10 @@ if TYPE_CHECKING:
 #: Seconds that a writer waits before it gives up.
 PATIENCE = 10.0
 #: Seconds of the pauses after which the lock is tried again, before a thread waits for it in
-#: the kernel: who adds holds it for about as long as a thread takes to be made. A daemon that
-#: he has woken comes a moment too soon, so each is but a seventh of all before it.
-PAUSES = (0.0, 0.0, 0.0, 0.0, *(50e-6 * 1.15**n for n in range(22)))
+#: the kernel: who adds holds it for about as long as a thread takes to be made.
+PAUSES = (0.0, 0.0, 0.0, 0.0, *(100e-6 * 1.5**n for n in range(9)))
 #: The same for who has posted what he adds: the next one who adds takes it along.
-_POSTED = (0.0, 0.0, 0.0, 0.0, *(100e-6 * 1.5**n for n in range(9)), *[100e-6 * 1.5**8] * 8)
+_LONGER = (*PAUSES, *[PAUSES[-1]] * 8)
 #: Seconds between two looks at whether it is done, while a thread waits for the lock.
 _LOOK = 5e-3
 #: Said to who has handed his jobs over and cannot learn what became of them.
@@ -171,7 +170,7 @@ class WriteLock:
 
     def _try_again(self, post: Post | None = None) -> bool:
         """Try for some milliseconds; return whether the lock is held, or the post accepted."""
-        for pause in PAUSES if post is None else _POSTED:
+        for pause in PAUSES if post is None else _LONGER:
             if pause:
                 time.sleep(pause)  # nobody tells when it is worth to look
             else:

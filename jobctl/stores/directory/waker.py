@@ -5,11 +5,16 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
+from jobctl.clock import SystemClock
 from jobctl.stores.directory.journal import TICKS
 
 if TYPE_CHECKING:
     from jobctl.stores.directory.journal import Journal
     from jobctl.stores.directory.layout import Layout
+
+#: Seconds without an add after which the daemon is woken early.
+RARE = 0.01
+_now = SystemClock().monotonic
 
 
 class Waker:
@@ -24,6 +29,7 @@ class Waker:
         self._nobody_at: int | None = None
         #: Whether it was woken since a transaction of this process began last.
         self._early = False
+        self._added_at = 0.0
 
     def wake(self) -> None:
         """Tell the daemon, if there is one, that there may be something to do."""
@@ -40,10 +46,14 @@ class Waker:
         """Tell it with the write lock in hand, before anything is written.
 
         It has to wait for the lock before it looks for jobs, so it will find what is written
-        now. But to wake up and to come that far takes it as long as the disk does.
+        now. But to wake up and to come that far takes it as long as the disk does. After each
+        of many adds it would have the lock before the next one, and claim each job by itself.
         """
-        self._early = True
-        self._say()
+        now = _now()
+        self._early = now - self._added_at > RARE
+        self._added_at = now
+        if self._early:
+            self._say()
 
     def _say(self) -> None:
         if self._fd < 0 and not self._open():
