@@ -16,6 +16,7 @@ import pytest
 
 from jobctl.core.job import Status
 from jobctl.stores.directory.store import DirectoryStore
+from tests.helpers import eventually
 
 ROOT = Path(__file__).parents[2]
 
@@ -110,8 +111,10 @@ class Victims:
         if self.process.poll() is not None:
             self.process = self.start()
 
-    def end(self) -> int:
+    def end(self, store: DirectoryStore) -> int:
         self.keep_running()
+        # A signal that comes before it can take one ends it as any process.
+        eventually(lambda: store.pulse(1.0).moving, 60)
         self.process.terminate()
         return self.process.wait(timeout=60)
 
@@ -153,7 +156,7 @@ def test_nothing_is_lost_and_nothing_runs_twice_at_once(
             victims.kill(next(order))
             victims.keep_running()
         acknowledged = [line.strip() for out in outputs if out for line in out]
-        assert victims.end() == 0
+        assert victims.end(store) == 0
     finally:
         for adder in adders:
             adder.kill()
