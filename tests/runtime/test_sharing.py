@@ -16,7 +16,7 @@ from tests.runtime.rig import Rig, alive
 HANDLERS = """
 import asyncio, contextvars, fcntl, os, time
 from pathlib import Path
-from jobctl import Snooze, handler
+from jobctl import Fail, Snooze, handler
 
 HERE = Path(__file__).parent
 inside = 0
@@ -101,6 +101,12 @@ async def blocks(job):
         time.sleep(job.data)
 
 @handler
+async def fails(job):
+    with Inside(job):
+        await asyncio.sleep(0.05)
+        raise Fail(job.data) if job.data == "for good" else ValueError(job.data)
+
+@handler
 async def context(job):
     with Inside(job):
         before = own.get()
@@ -172,6 +178,19 @@ def test_ten_jobs_of_a_second_run_in_one_worker_side_by_side(start: Any) -> None
     assert len({job.result["pid"] for job in jobs}) == 1
     assert most_at_once([(a, b) for _, _, a, b in spans(rig)]) == 10
     assert all(job.attempts == 1 and job.history[0].max_rss is None for job in jobs)
+
+
+def test_what_one_raises_is_its_own(start: Any) -> None:
+    rig = start()
+    ids = rig.queue.add_many([("fails", "for good"), ("fails", "again", {"max_retries": 1})])
+    other = rig.queue.add("nap", 0.3)
+    assert rig.run("--burst") == 0
+    jobs = [rig.get(job_id) for job_id in ids]
+    assert [(job.status, job.attempts) for job in jobs] == [("failed", 1), ("failed", 2)]
+    errors = [(one.error.type, one.error.message) for job in jobs for one in job.history]
+    assert errors == [("Fail", "for good"), *[("ValueError", "again")] * 2]
+    assert rig.get(other).status is Status.COMPLETED
+    assert rig.get(other).error is None
 
 
 def test_each_has_a_worker_to_itself_by_default(make_rig: Any) -> None:
