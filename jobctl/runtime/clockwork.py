@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
@@ -54,13 +53,11 @@ class Clockwork:
         self._away = False
         self._rest_until = 0.0
         self._look_at = 0.0
-        self._errand_at = 0.0  # nothing is due before, unless something changes
         self._putting_right = False  # whether retries are looked for that a clock put off
         self._so_far: int | None = None
 
     def use(self, chores: Chores, declared: Mapping[str, Schedule]) -> None:
         """Have these chores; the schedules that handlers declare are beside them."""
-        self._errand_at = 0.0
         schedules = {**declared, **chores.schedules}
         self._ticker.use(schedules)
         self._overdue.forget_all_but(schedules)
@@ -71,7 +68,6 @@ class Clockwork:
 
     def ended(self, job: Job[Any]) -> None:
         """Take note of how a job ended."""
-        self._errand_at = 0.0
         if job.status is _COMPLETED:
             if job.schedule is not None and job.finished_at is not None:
                 self._overdue.success(job.schedule, job.finished_at)
@@ -99,10 +95,7 @@ class Clockwork:
         if self._away:
             return None
         wait = self._wait(now)
-        if wait is not None:
-            wait = max(wait, self._rest_until - now, 0.0)
-        self._errand_at = math.inf if wait is None else now + wait
-        return wait
+        return None if wait is None else max(wait, self._rest_until - now, 0.0)
 
     @property
     def due(self) -> bool:
@@ -117,14 +110,14 @@ class Clockwork:
 
     def errand(self, now: float) -> Errand | None:
         """Return what to do with the store now, None if there is nothing."""
-        if now < max(self._errand_at, self._rest_until) or self._wait(now) != 0:
+        if now < self._rest_until or self._wait(now) != 0:
             return None
         self._away = True
         return self._step
 
     def back(self, now: float, made: int | None) -> None:
         """Take note that the errand is done; `made` jobs, None if the store refused it."""
-        self._away, self._errand_at = False, 0.0
+        self._away = False
         self._rest_until = now + 1.0 if made is None else self._rest_until
 
     def close(self) -> None:
@@ -150,7 +143,6 @@ class Clockwork:
         return self._trust.was_ahead or self._putting_right
 
     def _look(self) -> None:
-        self._errand_at = 0.0
         before = self._trust.trusted
         if self._trust.look() or self._trust.trusted != before:
             self._ticker.look_again()
