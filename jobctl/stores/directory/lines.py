@@ -139,7 +139,10 @@ def encode_add(thing: object) -> bytes | None:
 
 def seal(line: bytes, k: int, n: int) -> bytes:
     """Return the whole line, with its place in the transaction, checksum and newline."""
-    return _sealed(line, b',"tx":[%d,%d]' % (k, n))
+    end = b',"tx":[%d,%d]' % (k, n)
+    # A checksum goes on from a part to the next, so nothing is copied for it.
+    crc = zlib.crc32
+    return b'%b%b,"crc":"%08x"}\n' % (line, end, crc(b"}", crc(end, crc(line))))
 
 
 def seal_all(opened: Sequence[bytes], base: int | None = None) -> list[bytes]:
@@ -148,19 +151,10 @@ def seal_all(opened: Sequence[bytes], base: int | None = None) -> list[bytes]:
     With a `base` the open ones end before their seq: the first gets that one, the others those
     that follow.
     """
+    if base is not None:
+        opened = [b"%b%d" % (line, seq) for seq, line in enumerate(opened, base)]
     n = len(opened)
-    if base is None:
-        return [_sealed(line, b',"tx":[%d,%d]' % (k, n)) for k, line in enumerate(opened, 1)]
-    return [
-        _sealed(line, b'%d,"tx":[%d,%d]' % (base + k, k + 1, n))
-        for k, line in enumerate(opened)
-    ]
-
-
-def _sealed(line: bytes, end: bytes) -> bytes:
-    # A checksum goes on from a part to the next, so nothing is copied for it.
-    crc = zlib.crc32
-    return b'%b%b,"crc":"%08x"}\n' % (line, end, crc(b"}", crc(end, crc(line))))
+    return [seal(line, k, n) for k, line in enumerate(opened, 1)]
 
 
 def checksum(line: bytes) -> str:
