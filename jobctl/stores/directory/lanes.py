@@ -14,7 +14,7 @@ from typing import Any, NamedTuple, Protocol
 from jobctl.core.job import Status
 from jobctl.core.note import EVERYTHING, PAUSE, TOPICS
 from jobctl.core.store import AnyJob, Gate, Verdict
-from jobctl.stores.directory.fresh import Ahead, find_new
+from jobctl.stores.directory.fresh import Ahead
 from jobctl.stores.directory.lane import Elder, Heads, Lane, Order, Source
 from jobctl.stores.directory.rows import SHELL, lane_key
 from jobctl.stores.directory.waits import Moved
@@ -107,9 +107,6 @@ class Whole(Source, Protocol):
 
 class Lanes:
     """All lanes of a store."""
-
-    #: How those are found that the index does not know yet.
-    find_new = staticmethod(find_new)
 
     def __init__(self) -> None:
         self._names: Heads[Name] = Heads()

@@ -89,9 +89,11 @@ class IndexWriter:
         Whoever added it may have died before it was durable. Before the lag is relied on it
         will be: by the fdatasync of a claim, which stands behind it, or by `finish`.
         """
+        from jobctl.stores.directory.fresh import find_new
+
         assert self.index is not None
         assert self._lanes is not None
-        found = self._lanes.find_new(self._store.journal, self.index, self.lag, end, size)
+        found = find_new(self._store.journal, self.index, self.lag, end, size)
         if found is None:
             return False
         jobs = [job for job, _ in found]
