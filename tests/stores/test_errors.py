@@ -17,6 +17,7 @@ from jobctl.core import job as transitions
 from jobctl.core.job import Status
 from jobctl.errors import StoreFull, StoreUnwritable
 from jobctl.stores.directory.store import DirectoryStore
+from tests.disks import mounted
 from tests.helpers import NOON, claim, ids, make_job, put, there
 from tests.stores.tools import failing, quarantined, rebuilt, segment
 
@@ -156,20 +157,8 @@ def test_an_index_that_cannot_be_written_hides_nothing(tmp_path: Path) -> None:
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
     """A file system of 128 KiB."""
-    if os.geteuid() != 0:
-        pytest.skip("needs root")
-    disk = tmp_path / "disk"
-    disk.mkdir()
-    done = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=128k,mode=700", "tmpfs", str(disk)],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if done.returncode:
-        pytest.skip(done.stderr)
-    yield disk
-    subprocess.run(["umount", "-l", str(disk)], check=True)
+    with mounted(tmp_path / "disk", "size=128k") as disk:
+        yield disk
 
 
 @pytest.mark.root
@@ -253,7 +242,7 @@ def test_who_may_not_write_may_read(behind: bool, tmp_path: Path) -> None:
             check=False,
         )
         if "Permission denied" in done.stderr and "site-packages" in done.stderr:
-            pytest.skip("another user may not read this Python")
+            pytest.skip("another user may not read this Python")  # it lies in a home
         assert done.stderr == ""
         assert done.stdout.splitlines() == [
             "b a 2 a",
