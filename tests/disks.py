@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import threading
 from collections.abc import Iterator
@@ -58,6 +59,16 @@ def ext4(path: Path, image: Path) -> Iterator[Path]:
         yield path
     finally:
         subprocess.run(["umount", "-l", str(path)], check=True)
+
+
+def carried_over(image: Path) -> Path:
+    """Return a copy of an image, as the disk that is put into another machine.
+
+    The image itself may be in use for a while after it was unmounted: a mount namespace that
+    some other test made meanwhile has the mount too, and to mount the image again would show
+    what is mounted there.
+    """
+    return shutil.copyfile(image, image.with_suffix(".copy"))
 
 
 def break_ext4(path: Path) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from jobctl.core.job import Status
 from jobctl.errors import StoreFull, StoreUnwritable
-from tests.disks import break_ext4, ext4, fill, kept_full, mounted
+from tests.disks import break_ext4, carried_over, ext4, fill, kept_full, mounted
 from tests.helpers import eventually
 from tests.runtime.rig import CONFIG, Rig
 
@@ -114,7 +114,8 @@ def test_a_disk_that_becomes_read_only_beneath_it(tmp_path: Path) -> None:
         # It keeps what has ended until it has to go, and says that it could not be written.
         assert rig.stop(daemon) == StoreUnwritable.exit_code
         assert "Traceback" not in rig.log()
-    with ext4(folder / ".jobctl", tmp_path / "image"), closing(Rig(folder, HANDLERS)) as rig:
+    image = carried_over(tmp_path / "image")
+    with ext4(folder / ".jobctl", image), closing(Rig(folder, HANDLERS)) as rig:
         rig.start()
         for name in ("one", "two", "waits"):
             assert rig.ended(name).status is Status.COMPLETED
