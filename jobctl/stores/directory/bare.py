@@ -26,6 +26,11 @@ MANY = 4_000_000
 _THREADS, _SORTED = 2, 4000
 
 
+#: SQLite indexes of jobs that are delayed, or have begun. While there are none of these it
+#: costs less to have them than to make them, which takes a look at every row.
+RARE = {"by_end", "waiting", "stopping"}
+
+
 class OddIndexError(Exception):
     """A bare index that cannot be made whole: it has to be made anew, row by row."""
 
@@ -36,9 +41,16 @@ class Bare:
     execute: Callable[..., sqlite3.Cursor]
 
     def strip(self) -> None:
-        """Make an index bare that has no rows yet."""
-        for name in INDEXES:
+        """Make an index bare that has no rows yet, but for the RARE ones."""
+        for name in INDEXES.keys() - RARE:
             self.execute(f"DROP INDEX {name}")
+
+    def strip_rare(self) -> None:
+        """Be told of the first rows that may stand in a RARE one."""
+        missing = self.missing()
+        if BY_ID in missing:  # else it is being dressed, and they have rows
+            for name in RARE.difference(missing):
+                self.execute(f"DROP INDEX {name}")
 
     def missing(self) -> list[str]:
         """Return the SQLite indexes that are still to be made."""
