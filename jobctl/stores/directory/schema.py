@@ -40,7 +40,7 @@ INDEXES = {
     "by_name": "CREATE INDEX by_name ON jobs(name, status)",
     "by_end": "CREATE INDEX by_end ON jobs(status, finished) WHERE finished IS NOT NULL",
     "best": "CREATE INDEX best ON jobs(name, key, rank, due) WHERE ready = 1",
-    "oldest": "CREATE INDEX oldest ON jobs(name, since, seq, key) WHERE ready = 1",
+    "oldest": "CREATE INDEX oldest ON jobs(name, since) WHERE ready = 1",
     "waiting": "CREATE INDEX waiting ON jobs(due) WHERE ready = 2",
     "stopping": "CREATE INDEX stopping ON jobs(seq) WHERE ready = 3",
 }
