@@ -2,7 +2,7 @@
 
 Of all rows at once they cost a third of what they cost row by row. Until all are there the
 index is bare, which its position says: then nobody asks it anything, and whoever folds goes
-on with it, one SQLite index in a step.
+on with it, one SQLite index in a step. The RARE ones stay until a row may be in them.
 
 While `by_id` is not there, what is known of a job is found by its seq. That is as good as
 long as no two rows have one id. Rows only come while it is so: before the first one may go,
@@ -41,14 +41,14 @@ class Bare:
     execute: Callable[..., sqlite3.Cursor]
 
     def strip(self) -> None:
-        """Make an index bare that has no rows yet, but for the RARE ones."""
+        """Make an index bare that has no rows yet."""
         for name in INDEXES.keys() - RARE:
             self.execute(f"DROP INDEX {name}")
 
     def strip_rare(self) -> None:
-        """Be told of the first rows that may stand in a RARE one."""
+        """Drop the RARE ones before a row comes that may be in them."""
         missing = self.missing()
-        if BY_ID in missing:  # else it is being dressed, and they have rows
+        if BY_ID in missing:  # else they may have rows, and are kept up row by row
             for name in RARE.difference(missing):
                 self.execute(f"DROP INDEX {name}")
 
