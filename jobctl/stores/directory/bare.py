@@ -25,7 +25,6 @@ MANY = 4_000_000
 #: time. With as much as it keeps of the file it would have less to do for them, in more memory.
 _THREADS, _SORTED = 2, 4000
 
-
 #: SQLite indexes of jobs that are delayed, or have begun. While there are none of these it
 #: costs less to have them than to make them, which takes a look at every row.
 RARE = {"by_end", "waiting", "stopping"}
