@@ -232,22 +232,32 @@ def test_rare_ones_are_there_while_nothing_is_in_them(
         assert picture(store) == rebuilt(path)
 
 
-def _twice(store: DirectoryStore, path: Path) -> None:
-    """A second add of an id, of which the first one is deleted in the end."""
-    adds(store, 3)
+def _twice(store: DirectoryStore, path: Path, others: int = 3) -> None:
+    """A second add of an id, behind so many jobs."""
+    adds(store, others)
     with segment(path).open("ab") as file:
         file.write(line(make_job("j01", data="second", seq=77)))
     store.stats()
     put(store, *(make_job(f"k{n}") for n in range(9)))
 
 
-def _twice_and_gone(store: DirectoryStore, path: Path) -> None:
-    _twice(store, path)
+def _twice_apart(store: DirectoryStore, path: Path) -> None:
+    """The same, so that no step has both."""
+    _twice(store, path, 9)
+
+
+def _twice_and_gone(store: DirectoryStore, path: Path, others: int = 3) -> None:
+    """Of a second add of an id the first one is deleted in the end."""
+    _twice(store, path, others)
     with store.transaction() as tx:
         job = tx.get("j01")
         assert job is not None
         tx.delete(job)
     put(store, *(make_job(f"l{n}") for n in range(9)))
+
+
+def _twice_apart_and_gone(store: DirectoryStore, path: Path) -> None:
+    _twice_and_gone(store, path, 9)
 
 
 def _old_state(store: DirectoryStore, path: Path) -> None:
@@ -259,7 +269,9 @@ def _old_state(store: DirectoryStore, path: Path) -> None:
         file.write(line(msgspec.structs.replace(job, rev=1, status=Status.PENDING)))
 
 
-@pytest.mark.parametrize("life", [_twice, _twice_and_gone, _old_state])
+@pytest.mark.parametrize(
+    "life", [_twice, _twice_apart, _twice_and_gone, _twice_apart_and_gone, _old_state]
+)
 @pytest.mark.usefixtures("bare_first")
 def test_a_line_that_must_not_count_does_not(
     life: Callable[[DirectoryStore, Path], None],
