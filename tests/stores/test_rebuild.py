@@ -514,6 +514,34 @@ def test_a_seq_has_one_owner_the_greatest_one_too(index: Index) -> None:
         assert index.fold([late, new]).refused == [late[1]]
 
 
+_GONE = lines.Tombstone("x", 2, 90)
+
+
+@pytest.mark.parametrize(
+    ("found", "rows", "refused"),
+    [
+        ([_GONE], [], 0),
+        ([make_job("a", seq=91), make_job("b", seq=91)], [("a", 1)], 1),
+        ([make_job("known", seq=91)], [], 1),
+        ([make_job("a", seq=91), make_job("a", seq=91, rev=2), _GONE], [("a", 2)], 0),
+        ([make_job("a", seq=91), make_job("a", seq=92), _GONE], [("a", 1)], 1),
+    ],
+    ids=["gone", "seq", "id", "states", "twice"],
+)
+def test_lines_are_new_jobs_only_if_each_is_one(
+    found: list[Any], rows: list[tuple[str, int]], refused: int, index: Index
+) -> None:
+    told(index, make_job("known", seq=1))
+    folded = index.fold([(one, Place(1, 900 + n, 1)) for n, one in enumerate(found)])
+    assert len(folded.refused) == refused
+    assert index.execute("SELECT id, rev FROM jobs WHERE seq > 1").fetchall() == rows
+
+
+def test_new_jobs_are_found_by_their_tags(index: Index) -> None:
+    told(index, *(make_job(f"j{n}", seq=n, tags=("eu",)) for n in (1, 2)))
+    assert index.execute("SELECT tag, seq FROM tags").fetchall() == [("eu", 1), ("eu", 2)]
+
+
 def test_ids_that_sqlite_would_cut_off_are_known(index: Index) -> None:
     """No job has such an id, but a foreign line that is whole may."""
     jobs = [make_job(f"a\0{n}" if n % 2 else f"a{n}", seq=n) for n in range(1, 9)]
