@@ -15,7 +15,7 @@ from typing import Any
 from jobctl.stores.directory import backup, compact, fold, layout, lines, restore
 from jobctl.stores.directory.commit import Commit
 from jobctl.stores.directory.draft import Draft
-from jobctl.stores.directory.fold import Found
+from jobctl.stores.directory.inserts import Found
 from jobctl.stores.directory.journal import Journal
 from jobctl.stores.directory.rows import Position
 from jobctl.stores.directory.segments import Where

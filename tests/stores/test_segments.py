@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -51,6 +52,24 @@ def compact(store: DirectoryStore) -> int:
         steps += 1
         assert steps < 500, "it never ends"
     return steps
+
+
+@pytest.mark.parametrize("size", [1, 4, 5, 1000])
+def test_lines_end_at_newlines_however_much_is_read_at_a_time(
+    size: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What ends a line elsewhere, such as a carriage return, does not here."""
+    monkeypatch.setattr("jobctl.stores.directory.segments._LINES", size)
+    with closing(DirectoryStore(tmp_path / "store")) as store:
+        put(store, make_job())
+    at = segment(tmp_path / "store").stat().st_size
+    texts = [b"abc\n", b"\n", b"d\re\r\n", b"\x0c\x85\n", b"x" * 50 + b"\n", b"rest"]
+    with segment(tmp_path / "store").open("ab") as file:
+        file.write(b"".join(texts))
+    with closing(Segments(store.layout)) as segments:
+        found = list(segments.scan(1, at))
+    assert [one.text for one in found] == texts[:-1]
+    assert [one.place.offset - at for one in found] == [0, 4, 5, 10, 13]
 
 
 def test_many_records_are_read_as_each_would_be(
@@ -175,6 +194,7 @@ def test_a_due_job_that_is_moved_is_still_claimed(tmp_path: Path) -> None:
 
 READER = """
 import sys
+from contextlib import closing
 from pathlib import Path
 from jobctl.stores.directory.store import DirectoryStore
 store = DirectoryStore(Path(sys.argv[1]))

@@ -2,7 +2,7 @@
 
 Of all rows at once they cost a third of what they cost row by row. Until all are there the
 index is bare, which its position says: then nobody asks it anything, and whoever folds goes
-on with it, one SQLite index in a step.
+on with it, one SQLite index in a step. The RARE ones stay until a row may be in them.
 
 While `by_id` is not there, what is known of a job is found by its seq. That is as good as
 long as no two rows have one id. Rows only come while it is so: before the first one may go,
@@ -25,6 +25,10 @@ MANY = 4_000_000
 #: time. With as much as it keeps of the file it would have less to do for them, in more memory.
 _THREADS, _SORTED = 2, 4000
 
+#: SQLite indexes of jobs that are delayed, or have begun. While there are none of these it
+#: costs less to have them than to make them, which takes a look at every row.
+RARE = {"by_end", "waiting", "stopping"}
+
 
 class OddIndexError(Exception):
     """A bare index that cannot be made whole: it has to be made anew, row by row."""
@@ -37,8 +41,15 @@ class Bare:
 
     def strip(self) -> None:
         """Make an index bare that has no rows yet."""
-        for name in INDEXES:
+        for name in INDEXES.keys() - RARE:
             self.execute(f"DROP INDEX {name}")
+
+    def strip_rare(self) -> None:
+        """Drop the RARE ones before a row comes that may be in them."""
+        missing = self.missing()
+        if BY_ID in missing:  # else they may have rows, and are kept up row by row
+            for name in RARE.difference(missing):
+                self.execute(f"DROP INDEX {name}")
 
     def missing(self) -> list[str]:
         """Return the SQLite indexes that are still to be made."""

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from jobctl.core.job import Status
 from jobctl.stores.directory import lines
 from jobctl.stores.directory.bare import OddIndexError
 from jobctl.stores.directory.index import Index
+from jobctl.stores.directory.inserts import Found
 from jobctl.stores.directory.journal import REFUSED, Journal
 from jobctl.stores.directory.rows import Position
 from jobctl.stores.directory.schema import BY_ID
@@ -24,8 +26,7 @@ LARGE = 4 << 20
 DAMAGED = "not a line of ours, or damaged"
 TORN = "a transaction that is not whole"
 _NOTHING = Folded([], [], [])
-
-Found = tuple[lines.Entry, Where]
+_PENDING = Status.PENDING
 
 
 def is_current(journal: Journal, position: Position | None) -> bool:
@@ -115,8 +116,13 @@ def _bare_rows(
 ) -> tuple[Position, bool, Folded]:
     """Fold lines into a bare index; return where it has come to, and whether there is more."""
     taken, last, more = _take(journal, position, most)
-    if any(entry.kind == "tombstone" or entry.after for entry, _ in taken):
-        index.find_by_id()
+    if any(
+        entry.status is not _PENDING or entry.run_at or entry.after or entry.kind == "tombstone"
+        for entry, _ in taken
+    ):
+        index.strip_rare()
+        if any(entry.kind == "tombstone" or entry.after for entry, _ in taken):
+            index.find_by_id()
     folded = index.fold(taken, by_seq=BY_ID in index.missing())
     if folded.refused:
         raise OddIndexError("a line must not count")
@@ -143,28 +149,28 @@ def _take(
         if offset == 0 and journal.is_foreign(segment):
             continue
         group: list[Found] = []  # the first lines of a transaction of `total`
-        total = 0
+        total, due = 0, 1  # what place in it the next line has to have
         for places, texts in journal.scan_many(segment, offset):
-            entries = lines.read_entries(texts)
-            for entry, place in zip(entries, places, strict=True):
+            found: Found
+            for found in zip(lines.read_entries(texts), places, strict=True):
+                entry, place = found
                 k, n = (0, 0) if entry is None else entry.tx
-                if group and (k != len(group) + 1 or n != total):
-                    last = _quarantine(journal, [place for _, place in group], TORN)
-                    group = []
-                if entry is None:
-                    last = _quarantine(journal, [place], DAMAGED)
+                if k != due or (group and n != total):
+                    if group:
+                        last = _quarantine(journal, [place for _, place in group], TORN)
+                        group, due = [], 1
+                    if k != 1:
+                        last = _quarantine(journal, [place], DAMAGED if entry is None else TORN)
+                        continue
+                group.append(found)
+                if k != n:
+                    total, due = n, k + 1
                     continue
-                if k != len(group) + 1:
-                    last = _quarantine(journal, [place], TORN)
-                    continue
-                total = n
-                group.append((entry, place))
-                if k == n:
-                    taken += group
-                    group = []
-                    last = place
-                    if len(taken) >= most:
-                        return taken, last, True
+                taken += group
+                group, due = [], 1
+                last = place
+                if len(taken) >= most:
+                    return taken, last, True
         if group and segment != segments[-1]:
             last = _quarantine(journal, [place for _, place in group], TORN)
     return taken, last, False

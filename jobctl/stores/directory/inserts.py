@@ -74,8 +74,12 @@ class Inserts:
         same: tuple[Any, ...] = ()
         last: datetime | None = None
         created = 0
+        at = size = 0  # a segment, and how many bytes in it are not counted yet
         for entry, (segment, offset, length) in fresh:
-            live[segment] += length
+            if segment != at:
+                live[at] += size
+                at, size = segment, 0
+            size += length
             if entry.created_at != last:
                 last = entry.created_at
                 created = micros(last)
@@ -95,11 +99,13 @@ class Inserts:
                     (entry.seq, entry.id, entry.rev, *values, segment, offset, length)
                 )
                 continue
-            one = entry.name, lane_key(entry), -entry.priority, created, segment
+            key = (entry.concurrency_key or "") if entry.shell is None else lane_key(entry)
+            one = entry.name, key, -entry.priority, created, segment
             if one != same:
                 same = one
             shared.append(same)
             own += entry.seq, entry.id, offset, length
+        live[at] += size
         for name, count in Counter([one[0] for one in shared]).items():
             counts[name, NUMBER[_PENDING]] += count
         self._insert_new(own, shared)

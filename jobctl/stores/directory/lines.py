@@ -182,9 +182,10 @@ def read_entries(found: Iterable[bytes]) -> list[Entry | None]:
     entries: list[Entry | None] = []
     # What `intact` and `read_entry` say, without the calls: it is done a million times.
     add, decode, crc = entries.append, _decode_entry, zlib.crc32
+    end = -_CRC_LENGTH - 1
     for line in found:
         try:
-            if line.endswith(b',"crc":"%08x"}\n' % crc(b"}", crc(line[: -_CRC_LENGTH - 1]))):
+            if line.endswith(b',"crc":"%08x"}\n' % crc(b"}", crc(line[:end]))):
                 add(decode(line))
             else:
                 add(None)

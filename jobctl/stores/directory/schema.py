@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 #: Raised with every change of the tables: an index of another version is built anew.
-VERSION = 5
+VERSION = 6
 
 _TABLES = """
 CREATE TABLE meta(version INT, store TEXT, segment INT, offset INT, crc TEXT, length INT,
@@ -32,14 +32,15 @@ TABLES = [text for text in _TABLES.split(";") if text.strip()]
 
 #: By which SQLite index a job is found by its id.
 BY_ID = "by_id"
-#: What makes the SQLite indexes of the jobs, by name. See bare.py.
+#: What makes the SQLite indexes of the jobs, by name. See bare.py. Each ends with the seq by
+#: itself: it is the rowid. Named at the end it would stand there twice.
 INDEXES = {
     BY_ID: "CREATE UNIQUE INDEX by_id ON jobs(id)",
-    "by_status": "CREATE INDEX by_status ON jobs(status, seq)",
-    "by_name": "CREATE INDEX by_name ON jobs(name, status, seq)",
-    "by_end": ("CREATE INDEX by_end ON jobs(status, finished, seq) WHERE finished IS NOT NULL"),
-    "best": "CREATE INDEX best ON jobs(name, key, rank, due, seq) WHERE ready = 1",
-    "oldest": "CREATE INDEX oldest ON jobs(name, since, seq, key) WHERE ready = 1",
+    "by_status": "CREATE INDEX by_status ON jobs(status)",
+    "by_name": "CREATE INDEX by_name ON jobs(name, status)",
+    "by_end": "CREATE INDEX by_end ON jobs(status, finished) WHERE finished IS NOT NULL",
+    "best": "CREATE INDEX best ON jobs(name, key, rank, due) WHERE ready = 1",
+    "oldest": "CREATE INDEX oldest ON jobs(name, since) WHERE ready = 1",
     "waiting": "CREATE INDEX waiting ON jobs(due) WHERE ready = 2",
     "stopping": "CREATE INDEX stopping ON jobs(seq) WHERE ready = 3",
 }

@@ -6,6 +6,7 @@ import os
 import re
 from collections.abc import Iterator, Sequence
 from functools import partial
+from io import BytesIO
 from itertools import accumulate, islice, repeat
 from typing import Any, NamedTuple
 
@@ -157,10 +158,9 @@ class Segments:
             chunk = self.read_raw(Place(segment, at, min(size, end - at)))
             if not chunk:
                 break
-            found = chunk.split(b"\n")
-            found[0] = rest + found[0]
-            rest = found.pop()
-            texts = [text + b"\n" for text in found]
+            texts = BytesIO(chunk).readlines()
+            texts[0] = rest + texts[0]
+            rest = b"" if texts[-1].endswith(b"\n") else texts.pop()
             lengths = list(map(len, texts))
             offsets = list(accumulate(lengths, initial=offset))
             yield list(zip(repeat(segment), offsets, lengths, strict=False)), texts
