@@ -137,7 +137,7 @@ def test_in_a_handlers_module_a_call_declares(
     (table,) = declaring.declared()
     assert (table["name"], table["job"]) == ("tidy", "tidy")
     assert table["source"].startswith(__file__)
-    assert handlers.find("tidy") is not None
+    assert "tidy" in handlers.names()
     assert not (tmp_path / "jobs.d").exists()
 
 

@@ -13,28 +13,10 @@ from datetime import datetime
 from typing import Any, NoReturn
 
 from jobctl.core import options as opts
-from jobctl.core.data import parse_json, plain, show
+from jobctl.core.data import plain, show
 from jobctl.core.filterfields import FILTER_FIELDS, WITH_PARTS
 from jobctl.core.job import Job
-from jobctl.core.options import IF_EXISTS, OPTIONS, JobOptions, parse_time
 from jobctl.errors import InvalidJob
-
-__all__ = [
-    "FILTER_FIELDS",
-    "IF_EXISTS",
-    "MAX_DATA",
-    "OPTIONS",
-    "JobOptions",
-    "check_id",
-    "check_name",
-    "check_schedule_name",
-    "new_job",
-    "own_id",
-    "parse_json",
-    "parse_time",
-    "random_id",
-    "random_ids",
-]
 
 #: The largest job data that is accepted by default, in bytes of JSON.
 MAX_DATA = 1024 * 1024

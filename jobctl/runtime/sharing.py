@@ -194,11 +194,8 @@ class Shift:
         job = task.job
         handler = handler_of(job.name)
 
-        def call() -> Any:
-            return handler.function(*handler.bind(job))
-
         slots = self._worker.slots
-        calling = AsyncCall(call, task.timeout)
+        calling = AsyncCall(lambda: handler.call(job), task.timeout)
         self._calls[place] = (job.id, calling)
         telling = None
         if task.timeout is not None:  # a blocked loop does not come to it

@@ -22,12 +22,6 @@ class Part(NamedTuple):
     length: int
     content: bytes | None
 
-    def from_byte(self, skip: int) -> bytes:
-        """Return what is shown of it if its first bytes are not."""
-        if self.content is None:
-            return gap(self.length - skip) if skip < self.length else b""
-        return self.content[skip:]
-
 
 def gap(length: int) -> bytes:
     """Return the lines that stand for a hole."""

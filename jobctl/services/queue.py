@@ -9,7 +9,8 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from jobctl.clock import Clock
-from jobctl.core.intake import MAX_DATA, new_job, own_id, parse_time, random_ids
+from jobctl.core.intake import MAX_DATA, new_job, own_id, random_ids
+from jobctl.core.options import parse_time
 from jobctl.core.store import AnyJob, Store
 from jobctl.errors import InvalidJob
 from jobctl.services import pausing
@@ -32,8 +33,6 @@ from jobctl.services.verbs import CANCEL, DELETE, RETRY, Verb
 if TYPE_CHECKING:
     from jobctl.core.filters import Filter
     from jobctl.services.bulk import Bulk
-
-if TYPE_CHECKING:
     from jobctl.services.explaining.answer import Explanation
     from jobctl.services.explaining.case import Say
     from jobctl.services.telling import Rules

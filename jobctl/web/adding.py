@@ -8,7 +8,7 @@ from typing import Any
 from litestar import Response, post
 from litestar.params import RawBody
 
-from jobctl.core.intake import OPTIONS
+from jobctl.core.options import OPTIONS
 from jobctl.core.shell import kept
 from jobctl.errors import InvalidJob
 from jobctl.services.adding import Added

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from litestar import get, post
 from litestar.params import RawBody
 
-from jobctl.core.intake import parse_time
+from jobctl.core.options import parse_time
 from jobctl.core.units import seconds
 from jobctl.errors import InvalidJob
 from jobctl.web import asked, records

@@ -12,17 +12,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jobctl.core.intake import (
-    FILTER_FIELDS,
-    check_id,
-    check_name,
-    new_job,
-    own_id,
-    parse_time,
-    random_id,
-    random_ids,
-)
+from jobctl.core.filterfields import FILTER_FIELDS
+from jobctl.core.intake import check_id, check_name, new_job, own_id, random_id, random_ids
 from jobctl.core.job import Job, Status
+from jobctl.core.options import parse_time
 from jobctl.core.retry import RetryPolicy
 from jobctl.errors import InvalidJob
 from tests.helpers import NOON, after

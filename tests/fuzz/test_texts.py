@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from jobctl.core import cron, units
 from jobctl.core.filters import Filter, with_name, with_status
-from jobctl.core.intake import check_id, check_name, check_schedule_name, parse_time
+from jobctl.core.intake import check_id, check_name, check_schedule_name
+from jobctl.core.options import parse_time
 from jobctl.errors import InvalidFilter, InvalidJob
 from jobctl.stores.directory.store import DirectoryStore
 from jobctl.stores.memory import MemoryStore

@@ -12,7 +12,7 @@ from jobctl.cli import bulk, filters, render, targets
 from jobctl.cli.options import DryRun, Json, Session, Yes, session
 from jobctl.cli.words import local_time
 from jobctl.clock import SystemClock
-from jobctl.core.intake import parse_time
+from jobctl.core.options import parse_time
 from jobctl.core.units import counted, seconds
 from jobctl.errors import InvalidJob
 from jobctl.services.queue import finished
