@@ -159,12 +159,12 @@ def _cleaner(store: Store, config: Config) -> Callable[[int], int]:
 def run_daemon(
     config: Config,
     *,
-    burst: bool = False,
-    standby: bool = False,
-    processes: Sequence[str] = (),
-    stop_on_eof: bool = False,
-    reread: Callable[[], Config] | None = None,
-    dashboard: bool = False,
+    reread: Callable[[], Config],
+    burst: bool,
+    standby: bool,
+    processes: Sequence[str],
+    stop_on_eof: bool,
+    dashboard: bool,
 ) -> int:
     """Be the daemon of the configured store until it is stopped; return the exit code.
 
@@ -189,15 +189,14 @@ def run_daemon(
             chores = msgspec.structs.replace(made.chores, cleaner=cleaner)
             return msgspec.structs.replace(made, chores=chores)
 
-        def anew() -> Settings:
-            return settings(config if reread is None else reread())
-
         companion = None
         if dashboard:
             from jobctl.runtime.companion import Companion
 
             companion = Companion(_place(config), clock, log)
-        daemon = Daemon(store, settings(config), clock, log, anew, companion)
+        daemon = Daemon(
+            store, settings(config), clock, log, lambda: settings(reread()), companion
+        )
         daemon.run(burst=burst, standby=standby)
     except KeyboardInterrupt:
         log.info("stopped before it was ready")

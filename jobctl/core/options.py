@@ -7,7 +7,7 @@ naming the field.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime, timedelta, tzinfo
+from datetime import UTC, datetime, timedelta
 from typing import Any, Literal, TypedDict
 
 from jobctl.core.data import show
@@ -58,13 +58,11 @@ def check_if_exists(value: object) -> None:
         raise InvalidJob(f"if_exists {show(value)} is refused: use keep, error or replace")
 
 
-def parse_time(
-    value: object, *, naive_zone: tzinfo | None = None, what: str = "time"
-) -> datetime:
+def parse_time(value: object, *, what: str = "time") -> datetime:
     """Return a moment in UTC, from a datetime or ISO 8601 text.
 
-    A time without a zone is one of `naive_zone`; without that, InvalidJob is raised, as for
-    anything that is no time. `what` begins the message.
+    Raises InvalidJob for a time without a zone, as for anything that is no time; `what`
+    begins the message.
     """
     moment = value
     if isinstance(value, str):
@@ -77,12 +75,10 @@ def parse_time(
             f"{what} {show(value)} is not a time: write it as 2026-12-31T23:59:59Z"
         )
     if moment.utcoffset() is None:
-        if naive_zone is None:
-            raise InvalidJob(
-                f"{what} {show(str(value))} has no time zone: add Z or an offset such as "
-                "+02:00 (in Python: tzinfo)"
-            )
-        moment = moment.replace(tzinfo=naive_zone)
+        raise InvalidJob(
+            f"{what} {show(str(value))} has no time zone: add Z or an offset such as "
+            "+02:00 (in Python: tzinfo)"
+        )
     try:
         return moment.astimezone(UTC)
     except (OverflowError, ValueError):

@@ -216,16 +216,14 @@ class QueueService(Looking):
         """Let go of the store."""
         self._store.close()
 
-    def cleanup_matches(
-        self, before: datetime | None = None, filter: Filter | str | None = None
-    ) -> tuple[int, _Jobs]:
+    def cleanup_matches(self, before: datetime | None = None) -> tuple[int, _Jobs]:
         """Return how many jobs `cleanup` would delete, and the first of them.
 
         What the retention would delete for its age only.
         """
-        if before is None and filter is None:
+        if before is None:
             return self._cleaning.matches()
-        bulk = self.bulk("cleanup", finished(before, filter))
+        bulk = self.bulk("cleanup", finished(before, None))
         return bulk.matched(), bulk.first()
 
     def _wanted(
