@@ -52,10 +52,9 @@ class Commands(LazyGroup):
         self, ctx: Context, args: list[str]
     ) -> tuple[str | None, Command | None, list[str]]:
         if args[0] not in COMMANDS and not ctx.resilient_parsing:
-            from jobctl.core.text import nearest
+            from jobctl.core.text import meant
 
-            right = nearest(args[0], list(COMMANDS))
-            hint = f"did you mean {right}?" if right else f"there are {', '.join(COMMANDS)}"
+            hint = meant(args[0], COMMANDS, f"there are {', '.join(COMMANDS)}")
             ctx.fail(f"there is no command {args[0]!r}: {hint}")
         return super().resolve_command(ctx, args)
 

@@ -12,7 +12,7 @@ from typing import Any, Literal, TypedDict
 
 from jobctl.core.data import show
 from jobctl.core.retry import RetryPolicy
-from jobctl.core.text import clean, nearest
+from jobctl.core.text import clean, meant
 from jobctl.core.units import seconds
 from jobctl.errors import InvalidJob
 
@@ -85,14 +85,18 @@ def parse_time(value: object, *, what: str = "time") -> datetime:
         raise InvalidJob(f"{what} {show(str(value))} is beyond the calendar") from None
 
 
-def given(options: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the options that say something, refusing unknown ones."""
+def saying(options: Mapping[str, Any], known: Sequence[str]) -> dict[str, Any]:
+    """Return the options that say something, refusing those that are not `known`."""
     for key in options:
-        if key not in OPTIONS:
-            right = nearest(str(key), list(OPTIONS))
-            hint = f"did you mean {right}?" if right else f"there are {', '.join(OPTIONS)}"
+        if key not in known:
+            hint = meant(str(key), known, f"there are {', '.join(known)}")
             raise InvalidJob(f"option {show(key)} is unknown: {hint}")
-    chosen = {key: value for key, value in options.items() if value is not None}
+    return {key: value for key, value in options.items() if value is not None}
+
+
+def given(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the options of an add that say something, refusing unknown ones."""
+    chosen = saying(options, OPTIONS)
     if "if_exists" in chosen:
         check_if_exists(chosen["if_exists"])
     return chosen
@@ -129,7 +133,7 @@ def run_at(given: Mapping[str, Any], now: datetime) -> datetime | None:
         raise InvalidJob(f"{' and '.join(names)} say the same in two ways: give one of them")
     [name] = names
     if name == "delay":
-        wait = timedelta(seconds=_seconds("delay", given["delay"]))
+        wait = timedelta(seconds=duration("delay", given["delay"]))
         try:
             moment = now + wait
         except OverflowError:
@@ -139,7 +143,8 @@ def run_at(given: Mapping[str, Any], now: datetime) -> datetime | None:
     return moment if moment > now else None
 
 
-def _seconds(field: str, value: object) -> float:
+def duration(field: str, value: object) -> float:
+    """Return a duration in seconds."""
     try:
         return seconds(value)
     except (InvalidJob, OverflowError, ValueError):
@@ -152,7 +157,7 @@ def _seconds(field: str, value: object) -> float:
 def timeout(value: Any) -> float | None:
     if value is None:
         return None
-    length = _seconds("timeout", value)
+    length = duration("timeout", value)
     if length <= 0:
         raise InvalidJob("timeout 0 is refused: give more, or leave it out for the default")
     return length
@@ -176,7 +181,7 @@ def _policy(value: Mapping[Any, Any]) -> RetryPolicy:
     parts: dict[str, Any] = {}
     for key, part in value.items():
         if key in ("base", "cap"):
-            parts[key] = _seconds(f"backoff.{key}", part)
+            parts[key] = duration(f"backoff.{key}", part)
         elif key == "jitter":
             if (
                 isinstance(part, bool)
@@ -197,7 +202,7 @@ def _policy(value: Mapping[Any, Any]) -> RetryPolicy:
 def _delays(values: Sequence[Any]) -> tuple[float, ...]:
     if not 1 <= len(values) <= MAX_DELAYS:
         raise InvalidJob(f"backoff is a list of 1 to {MAX_DELAYS} delays, not {len(values)}")
-    return tuple(_seconds(f"backoff[{n}]", value) for n, value in enumerate(values))
+    return tuple(duration(f"backoff[{n}]", value) for n, value in enumerate(values))
 
 
 def tags(values: Any) -> tuple[str, ...]:

@@ -23,7 +23,7 @@ from jobctl.core.standing import (
     tick_of_note,
 )
 from jobctl.core.store import Store
-from jobctl.core.text import nearest
+from jobctl.core.text import meant
 from jobctl.errors import NotFound
 from jobctl.services.marks import gone
 from jobctl.services.ticking import trigger
@@ -61,8 +61,7 @@ class SchedulerService:
         """Return a schedule and how it stands. Raises NotFound."""
         found = self.get(name)
         if found is None:
-            right = nearest(name, list(self._declared))
-            hint = f"did you mean {right}?" if right else "`jobctl schedule list` shows them"
+            hint = meant(name, self._declared, "`jobctl schedule list` shows them")
             raise NotFound(f"there is no schedule {show(name)[1:-1]}: {hint}")
         return found
 
