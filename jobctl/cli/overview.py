@@ -12,9 +12,9 @@ from jobctl.core.units import human_duration
 from jobctl.services.health import due_since
 
 if TYPE_CHECKING:
+    from jobctl.core.job import AnyJob
     from jobctl.services.overview import Overview, Rates
 
-AnyJob = Any
 _LABEL = 9
 
 

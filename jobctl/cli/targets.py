@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import msgspec
 
@@ -12,10 +11,9 @@ from jobctl.cli import filters, render
 from jobctl.cli.options import Session
 from jobctl.cli.words import local, relative, remark
 from jobctl.clock import SystemClock
+from jobctl.core.job import AnyJob
 from jobctl.core.units import counted
 from jobctl.errors import InvalidJob, JobctlError, NotFound
-
-AnyJob = Any
 
 #: How many jobs a dry run shows.
 SHOWN = 10

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from jobctl.cli.words import remark
-from jobctl.core.job import FINISHED, Status
+from jobctl.core.job import FINISHED, AnyJob, Status
 from jobctl.core.units import human_duration, seconds
 from jobctl.errors import InvalidJob
 
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 NOT_COMPLETED = 1
 TIMED_OUT = 124
 
-AnyJob = Any
 #: Seconds between two views of what is waited for, and how many running jobs one has.
 EVERY = 0.2
 SHOWN = 5

@@ -5,13 +5,11 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
-from jobctl.core.job import Attempt, Status
+from jobctl.core.job import AnyJob, Attempt, Status
 from jobctl.core.units import human_duration, human_size
 from jobctl.core.wording import error_line as error_line
 from jobctl.core.wording import relative as relative
 from jobctl.errors import InvalidJob
-
-AnyJob = Any
 
 
 def local_time(text: str) -> datetime | str:

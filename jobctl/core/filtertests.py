@@ -11,9 +11,8 @@ import msgspec
 
 from jobctl.core import filterfields as fields
 from jobctl.core.filterterms import ANYTHING, Pattern, Term, Value, interval
-from jobctl.core.job import Job, Status
+from jobctl.core.job import AnyJob, Status
 
-AnyJob = Job[Any]
 Predicate = Callable[[AnyJob], bool]
 Fits = Callable[[Any], bool]
 
