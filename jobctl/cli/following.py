@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from jobctl.cli import garbage, render
+from jobctl.cli.app import INTERRUPTED
 from jobctl.cli.logprint import Printer, Text
 from jobctl.cli.waiting import NOT_COMPLETED, TIMED_OUT
 from jobctl.cli.words import error_line, took
@@ -13,8 +14,6 @@ from jobctl.core.job import AnyJob, Status
 if TYPE_CHECKING:
     from jobctl.cli.options import Session
     from jobctl.services.growth import Growth
-
-INTERRUPTED = 130
 
 
 def follow(

@@ -24,7 +24,10 @@ MAX_DATA = 1024 * 1024
 #: A schedule's ticks become ids, NAME@2026-11-24T03:00:00Z, of at most 128 characters.
 LONGEST_SCHEDULE = 100
 
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:@-]{0,127}", re.ASCII)
+#: What names and ids are made of.
+NAME = "[A-Za-z0-9][A-Za-z0-9._:@-]{0,127}"
+
+_NAME = re.compile(NAME, re.ASCII)
 # Compiled when an id has a colon: it is long, and an add seldom brings an id.
 _FILTER = rf"(?:{'|'.join(FILTER_FIELDS)}|(?:{'|'.join(WITH_PARTS)})\.[^:]*):"
 # Arguments that mean something else: GET /api/admin/jobs/stats, POST .../cleanup, .../bulk.

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Any, Literal, TypedDict
+from typing import Any, Literal, TypedDict, get_args
 
 from jobctl.core.data import show
 from jobctl.core.retry import RetryPolicy
@@ -22,7 +22,6 @@ MAX_LABEL = 128
 MAX_DELAYS = 100
 MAX_AFTER = 1000
 
-IF_EXISTS = ("keep", "error", "replace")
 IfExists = Literal["keep", "error", "replace"]
 
 
@@ -54,7 +53,7 @@ OPTIONS = tuple(JobOptions.__annotations__)
 
 def check_if_exists(value: object) -> None:
     """Raise InvalidJob unless `value` says what to do about a taken id."""
-    if value not in IF_EXISTS:
+    if value not in get_args(IfExists):
         raise InvalidJob(f"if_exists {show(value)} is refused: use keep, error or replace")
 
 
