@@ -114,7 +114,7 @@ class Looking:
 
         A status and a name may be several, with commas; in a name `*` stands for any text.
         """
-        return self.page(_chosen(filter, status, name), limit=limit, offset=offset).jobs
+        return self.page(chosen(filter, status, name), limit=limit, offset=offset).jobs
 
     def page(
         self,
@@ -220,9 +220,13 @@ def parsed(filter: Filter | str | None) -> Filter:
     return EVERY if filter is None else Filter.parse(filter)
 
 
-def _chosen(
+def chosen(
     filter: Filter | str | None, status: Status | str | None, name: str | None
 ) -> Filter:
+    """Return a filter with what is said beside it: statuses and names, with commas.
+
+    Raises InvalidFilter, or InvalidJob for an unknown status.
+    """
     from jobctl.core import filters
 
     wanted = parsed(filter)

@@ -8,10 +8,9 @@ from litestar import delete, get, post
 from litestar.params import FromPath
 
 from jobctl.core.data import show
-from jobctl.core.filters import Filter, with_name, with_status
 from jobctl.errors import InvalidJob
 from jobctl.services.explaining.answer import Explanation
-from jobctl.services.looking import parsed
+from jobctl.services.looking import chosen
 from jobctl.web import asked, records
 from jobctl.web.asked import AnyRequest
 from jobctl.web.backend import Services
@@ -33,7 +32,7 @@ ROOT = "/api/admin/jobs"
 def list_jobs(request: AnyRequest, backend: Services) -> records.Jobs:
     asked_for = asked.query(request, records.Page)
     page = backend.queue.page(
-        _wanted(asked_for),
+        chosen(asked_for.filter, asked_for.status, asked_for.name),
         limit=asked_for.limit,
         offset=asked_for.offset,
         after=_after(asked_for.cursor),
@@ -46,15 +45,6 @@ def list_jobs(request: AnyRequest, backend: Services) -> records.Jobs:
         asked_for.offset,
         None if page.after is None else str(page.after),
     )
-
-
-def _wanted(page: records.Page) -> Filter:
-    wanted = parsed(page.filter)
-    if page.status is not None:
-        wanted &= with_status(page.status)
-    if page.name is not None:
-        wanted &= with_name(page.name)
-    return wanted
 
 
 def _after(cursor: str | None) -> int | None:
