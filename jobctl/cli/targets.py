@@ -50,6 +50,12 @@ def each(
     return tried
 
 
+def one(session: Session, job_id: str) -> AnyJob:
+    """Return the job that an id names, or a beginning of one. Raises InvalidJob, NotFound."""
+    refuse_filters([job_id])
+    return session.queue.resolve(job_id)
+
+
 def refuse_filters(arguments: Sequence[str]) -> None:
     """Raise InvalidJob for a filter where ids are wanted."""
     for argument in arguments:
