@@ -183,10 +183,9 @@ def said(fd: int) -> Begun | None:
 
 def limit_running(folder: str, pid: int, limit: int) -> None:
     """Keep what a worker has on disk now within bounds."""
-    path = path_of(folder, pid)
     with suppress(OSError):
-        logfile.punch(path, limit)
-        begun = _begun(path)
+        logfile.punch(path_of(folder, pid), limit)
+        begun = _begun(folder, pid)
         if begun is not None and begun.start:
             logfile.punch(logfile.path_in(folder, begun.job_id), limit)
 
@@ -196,7 +195,7 @@ def workers(files: Path) -> dict[str, int]:
     folder = logfile.folder_in(files)
     found = {}
     for pid in pids(folder):
-        begun = _begun(path_of(folder, pid))
+        begun = _begun(folder, pid)
         if begun is not None:
             found[begun.job_id] = pid
     return found
@@ -207,9 +206,9 @@ def worker_of(files: Path, job_id: str) -> int | None:
     return workers(files).get(job_id)
 
 
-def _begun(path: str) -> Begun | None:
-    try:
-        with open(path, "rb") as file:
-            return unpack(file.read(START))
-    except OSError:
+def _begun(folder: str, pid: int) -> Begun | None:
+    found = open_spool(folder, pid)
+    if found is None:
         return None
+    os.close(found[0])
+    return found[1]

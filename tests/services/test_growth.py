@@ -82,6 +82,13 @@ def more(growth: Growth) -> bytes:
     return b"".join(growth.more())
 
 
+def test_a_fifo_among_the_spools_holds_nobody_up(tmp_path: Path, writer: Writer) -> None:
+    writer.begin(alone=False)
+    os.mkfifo(spool.path_of(writer.folder, PID + 1))
+    assert spool.workers(tmp_path) == {"a": PID}
+    spool.limit_running(writer.folder, PID + 1, LIMIT)
+
+
 def test_a_spool_is_read_before_and_after_it_is_moved(tmp_path: Path, writer: Writer) -> None:
     growth = Growth(tmp_path, "a")
     assert more(growth) == b""
