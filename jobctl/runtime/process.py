@@ -135,6 +135,19 @@ def children() -> list[int]:
         return [pid for pid, fields in stats if fields and fields[1] == me]
 
 
+def signal_name(number: int) -> str:
+    """Return what a signal is called: `SIGKILL`, or its number if it has no name."""
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"
+
+
+def how_it_ended(code: int) -> str:
+    """Return how a process ended, of which `code` is the return code in Python."""
+    return f"by signal {-code}" if code < 0 else f"with exit code {code}"
+
+
 def kill_all(processes: Iterable[Process]) -> None:
     """Kill processes, and wait until they are gone; for each a second at most."""
     killed = []

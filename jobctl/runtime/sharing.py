@@ -19,7 +19,8 @@ from jobctl.runtime.describe import Ended, raised, too_long
 from jobctl.runtime.handlers import handler_of
 from jobctl.runtime.interrupts import JobCancelled, JobTimeout
 from jobctl.runtime.ownlog import Own
-from jobctl.runtime.worker import WENT_WRONG, flush
+from jobctl.runtime.streams import flush
+from jobctl.runtime.worker import WENT_WRONG
 
 if TYPE_CHECKING:
     from jobctl.runtime.worker import Worker

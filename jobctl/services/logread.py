@@ -11,6 +11,8 @@ from collections import deque
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
+from jobctl.services.whole import OURS
+
 #: The most that is read at once, and the longest line that is kept in one, in bytes.
 PIECE = 64 * 1024
 LONGEST_LINE = 1024 * 1024
@@ -33,8 +35,8 @@ def open_file(path: str) -> int | None:
 
     Raises OSError if it is there and cannot be read.
     """
-    try:  # O_NONBLOCK: nobody waits for a FIFO that stands in its place
-        return os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
+    try:
+        return os.open(path, os.O_RDONLY | OURS)
     except FileNotFoundError:
         return None
 

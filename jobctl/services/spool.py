@@ -17,6 +17,7 @@ from typing import NamedTuple
 import msgspec
 
 from jobctl.services import logfile
+from jobctl.services.whole import OURS
 
 _FOLDER = ".spools"  # in that of the logs, of which there may be a million
 _HEAD = struct.Struct("<ddqIqH128s")  # began, CPU and peak before, attempt, start, length, id
@@ -161,9 +162,7 @@ def pids(folder: str) -> list[int]:
 def open_spool(folder: str, pid: int) -> tuple[int, Begun] | None:
     """Open a worker's spool to read; return its descriptor and the job that it is at."""
     try:
-        fd = os.open(
-            path_of(folder, pid), os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
-        )
+        fd = os.open(path_of(folder, pid), os.O_RDONLY | OURS)
     except OSError:
         return None
     begun = said(fd)
