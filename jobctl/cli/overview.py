@@ -116,7 +116,7 @@ def line(now: Overview) -> str:
     parts += [f"{name} {count}" for name, count in now.counts.as_dict().items()]
     for name in ("added", "completed", "failed"):
         parts.append(f"{name}/min {_rate(now.last, name) if now.last else '-'}")
-    parts.append(f"daemon {now.daemon.pid or 'none'}")
+    parts.append(f"daemon {'none' if now.daemon.pid is None else now.daemon.pid}")
     return "  ".join(parts)
 
 

@@ -17,7 +17,7 @@ from jobctl.errors import InvalidJob
 from jobctl.services import spool
 from jobctl.services.health import due_since
 from jobctl.services.pausing import Pause
-from jobctl.services.telling import read_told
+from jobctl.services.telling import read_told, told_by
 from jobctl.web import asked
 from jobctl.web.asked import AnyRequest
 from jobctl.web.backend import Backend, Services
@@ -115,8 +115,8 @@ def _daemon(backend: Backend) -> Daemon | None:
     pulse = backend.store.pulse(PATIENCE)
     if pulse.pid is None:
         return None
-    told = read_told(backend.store.files)
-    if told is None or told.pid != pulse.pid:
+    told = told_by(read_told(backend.store.files), pulse)
+    if told is None:
         return Daemon(pulse.pid, pulse.moving, None, None, None, {})
     troubles = {str(kind): message for kind, message in told.troubles.items()}
     return Daemon(

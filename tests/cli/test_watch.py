@@ -102,6 +102,12 @@ def test_the_line_of_a_pipe(busy: Overview) -> None:
     )
 
 
+@pytest.mark.parametrize(("pid", "said"), [(None, "none"), (0, "0")])
+def test_the_daemon_at_the_end_of_a_line(busy: Overview, pid: int | None, said: str) -> None:
+    found = msgspec.structs.replace(busy, daemon=Pulse(pid, moving=True))
+    assert overview.line(found).endswith(f"  daemon {said}")
+
+
 def test_the_object(busy: Overview) -> None:
     found = overview.record(busy)
     assert list(found)[:7] == [

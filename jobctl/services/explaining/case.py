@@ -16,7 +16,7 @@ from jobctl.services.cleaning import KEEP_ALL, Keep
 from jobctl.services.health import PATIENCE
 from jobctl.services.known import read_handlers
 from jobctl.services.rates import read_rates
-from jobctl.services.telling import Rules, Told, read_told
+from jobctl.services.telling import Rules, Told, read_told, told_by
 
 #: How many running jobs are looked at.
 RUNNING = 10_000
@@ -76,8 +76,7 @@ class Case:
     @property
     def told(self) -> Told | None:
         """What the daemon that runs has told."""
-        left = self.left
-        return left if left is not None and self.pulse.pid in (left.pid, 0) else None
+        return told_by(self.left, self.pulse)
 
     @property
     def rules(self) -> Rules:
