@@ -12,7 +12,7 @@ import typer.main
 from jobctl.cli import render
 from jobctl.cli.lazy import LazyGroup, command_of
 from jobctl.cli.options import ConfigFlag, StoreFlag, session
-from jobctl.cli.quick import QuickCommand, QuickGroup, evaluated
+from jobctl.cli.quick import QuickCommand, QuickGroup, evaluated, require_command
 
 if TYPE_CHECKING:
     from typer._click import Command, Context, HelpFormatter
@@ -94,6 +94,4 @@ def _options(
 ) -> None:
     """A background-job queue for one machine: add jobs, run them, see what became of them."""
     session(ctx)
-    if ctx.invoked_subcommand is None:
-        render.words(ctx.get_help())
-        raise typer.Exit(2)
+    require_command(ctx)

@@ -7,10 +7,9 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from jobctl.cli.words import remark
+from jobctl.cli.words import duration, remark
 from jobctl.core.job import FINISHED, AnyJob, Status
-from jobctl.core.units import human_duration, seconds
-from jobctl.errors import InvalidJob
+from jobctl.core.units import human_duration
 
 if TYPE_CHECKING:
     from jobctl.cli.options import Session
@@ -25,11 +24,8 @@ SHOWN = 5
 
 
 def limit(value: str | None, option: str) -> float | None:
-    """Return a time-out in seconds. Raises InvalidJob naming the option."""
-    try:
-        return None if value is None else seconds(value)
-    except InvalidJob as err:
-        raise InvalidJob(f"{option}: {err}") from None
+    """Return a time-out in seconds, None for none. Raises InvalidJob naming the option."""
+    return None if value is None else duration(value, option)
 
 
 def exit_code(waited: Waited) -> int:

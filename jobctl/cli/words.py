@@ -1,4 +1,4 @@
-"""How a job is said to people: times local and relative, states with their reason."""
+"""How times and jobs are typed and said: local and relative, states with their reason."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from jobctl.core.job import AnyJob, Attempt, Status
-from jobctl.core.units import human_duration, human_size
+from jobctl.core.units import human_duration, human_size, seconds
 from jobctl.core.wording import error_line as error_line
 from jobctl.core.wording import relative as relative
 from jobctl.errors import InvalidJob
@@ -26,6 +26,14 @@ def local_time(text: str) -> datetime | str:
         return moment.astimezone(UTC)
     except (OverflowError, ValueError):
         raise InvalidJob(f"the time {text.strip()} is beyond the calendar") from None
+
+
+def duration(text: str, option: str) -> float:
+    """Return a duration that was typed, in seconds. Raises InvalidJob naming the option."""
+    try:
+        return seconds(text)
+    except InvalidJob as err:
+        raise InvalidJob(f"{option}: {err}") from None
 
 
 def local(moment: datetime | None, *, sep: str = " ") -> str:
