@@ -189,7 +189,7 @@ def run_daemon(
         if dashboard:
             from jobctl.runtime.companion import Companion
 
-            companion = Companion(_place(config), clock, log)
+            companion = Companion(flags_of(config), clock, log)
         daemon = Daemon(
             store, settings(config), clock, log, lambda: settings(reread()), companion
         )
@@ -201,7 +201,7 @@ def run_daemon(
     return 0
 
 
-def _place(config: Config) -> list[str]:
+def flags_of(config: Config) -> list[str]:
     """Return the flags by which another command finds the same configuration and store."""
     file = ["--config", str(config.file)] if config.file else []
     return ["--store", config.store, *file]
