@@ -14,9 +14,7 @@ from jobctl.clock import SystemClock
 from jobctl.core.job import AnyJob
 from jobctl.core.units import counted
 from jobctl.errors import InvalidJob, JobctlError, NotFound
-
-#: How many jobs a dry run shows.
-SHOWN = 10
+from jobctl.services.cleaning import SHOWN
 
 
 class Tried(msgspec.Struct):

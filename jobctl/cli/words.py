@@ -8,6 +8,7 @@ from typing import Any
 from jobctl.core.job import AnyJob, Attempt, Status
 from jobctl.core.units import human_duration, human_size, seconds
 from jobctl.core.wording import error_line as error_line
+from jobctl.core.wording import length_of
 from jobctl.core.wording import relative as relative
 from jobctl.errors import InvalidJob
 
@@ -54,9 +55,9 @@ def moment(value: datetime | None, now: datetime) -> str:
 
 def took(job: AnyJob | Attempt) -> str:
     """Return how long a run took, empty if that is not known."""
-    if job.started_at is None or job.finished_at is None:
+    length = length_of(job)
+    if length is None:
         return ""
-    length = (job.finished_at - job.started_at).total_seconds()
     return human_duration(length) if length >= 0.001 else "<1ms"
 
 

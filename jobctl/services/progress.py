@@ -15,7 +15,7 @@ from zlib import crc32
 
 import msgspec
 
-from jobctl.core.job import Job, Status
+from jobctl.core.job import Job
 from jobctl.services.whole import OURS
 
 #: Bytes of the file; a record never takes more.
@@ -88,8 +88,6 @@ def forget(folder: str, job_id: str) -> None:
 
 
 def shown(files: Path, job: Job[Any]) -> Job[Any]:
-    """Return a job with the progress that it has now."""
-    if job.status is not Status.RUNNING:
-        return job
+    """Return a running job with the progress that it has now."""
     found = read(folder_in(files), job.id, job.started_at)
     return job if found is None else msgspec.structs.replace(job, progress=found)

@@ -8,7 +8,7 @@ from datetime import timedelta
 from jobctl.core.dependencies import FAILED as DEPENDENCY
 from jobctl.core.job import DEATHS, RETRYABLE, Attempt, Outcome, Status
 from jobctl.core.units import human_duration, human_size
-from jobctl.core.wording import error_line
+from jobctl.core.wording import error_line, length_of
 from jobctl.services.explaining.answer import Reason
 from jobctl.services.explaining.case import Case
 
@@ -126,10 +126,10 @@ def _when(case: Case) -> str:
 
 
 def _took(one: Attempt) -> str:
-    if one.started_at is None or one.finished_at is None:
+    length = length_of(one)
+    if length is None:
         return ""
-    seconds = (one.finished_at - one.started_at).total_seconds()
-    return human_duration(seconds) if seconds >= 0.001 else "less than 1ms"
+    return human_duration(length) if length >= 0.001 else "less than 1ms"
 
 
 def _line(case: Case) -> str:
