@@ -1,4 +1,4 @@
-"""How a schedule stands, and what is noted of it beside ticks: a success, an open job, its end."""
+"""How a schedule stands, and what is noted of it: a success, an open job, its end."""
 
 from __future__ import annotations
 
