@@ -21,7 +21,7 @@ from jobctl import (
     schedule,
 )
 from jobctl.runtime import declaring, handlers
-from tests.runtime.rig import ROOT
+from tests.helpers import ROOT
 
 PROGRAM = """
 from jobctl import CronPatterns, Queue, Scheduler

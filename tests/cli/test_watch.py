@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import signal
-from pathlib import Path
 
 import msgspec
 import pytest
@@ -22,7 +21,6 @@ from tests.cli.conftest import Cli
 from tests.cli.terminal import on_terminal
 from tests.helpers import NOON, FakeClock, after, claim, end, make_job, put
 
-ROOT = Path(__file__).parents[2]
 NASTY = "[/] [red]\x1b[2J\x9b1m\u202e\u2028\r\nend"
 
 
@@ -134,14 +132,6 @@ def test_refused(cli: Cli, arguments: list[str], why: str) -> None:
     result = cli("stats", *arguments)
     assert (result.code, result.out) == (2, "")
     assert result.err.startswith(f"jobctl: {why}")
-
-
-@pytest.fixture
-def real(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The source tree is importable, and the terminal can move its cursor."""
-    monkeypatch.setenv("PYTHONPATH", str(ROOT))
-    monkeypatch.setenv("TERM", "xterm")
-    monkeypatch.delenv("COLUMNS")
 
 
 @pytest.mark.usefixtures("real")

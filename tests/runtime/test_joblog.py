@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 import stat
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,14 +13,13 @@ import pytest
 from jobctl.core.job import Outcome, Status
 from jobctl.services.growth import read_log
 from tests.helpers import eventually
+from tests.runtime.conftest import MakeRig
 from tests.runtime.rig import CONFIG, Rig
 
 HANDLERS = (Path(__file__).parent / "log_handlers.py").read_text()
 SMALL = CONFIG + 'max_log = "100KiB"\n'
 STAMP = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z"
 HEADER = rf"--- attempt %d at {STAMP} ---"
-
-MakeRig = Callable[..., Rig]
 
 
 @pytest.fixture(scope="module")

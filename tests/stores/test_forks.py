@@ -20,8 +20,8 @@ from jobctl.stores.directory.doctor import examine
 from jobctl.stores.directory.index import Index
 from jobctl.stores.directory.store import DirectoryStore
 from tests.children import Child, held_locks, in_child, open_files
-from tests.helpers import NOON, after, claim, eventually, ids, make_job, put
-from tests.stores.test_locks import HOLD, ROOT, start
+from tests.helpers import NOON, ROOT, after, claim, eventually, ids, make_job, put
+from tests.stores.test_locks import HOLD, start
 from tests.stores.tools import claim_order, picture, rebuilt
 
 pytestmark = pytest.mark.filterwarnings("ignore:This process.*:DeprecationWarning")
