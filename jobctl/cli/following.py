@@ -8,8 +8,9 @@ from jobctl.cli import garbage, render
 from jobctl.cli.app import INTERRUPTED
 from jobctl.cli.logprint import Printer, Text
 from jobctl.cli.waiting import NOT_COMPLETED, TIMED_OUT
-from jobctl.cli.words import error_line, took
+from jobctl.cli.words import took
 from jobctl.core.job import AnyJob, Status
+from jobctl.core.wording import error_line
 
 if TYPE_CHECKING:
     from jobctl.cli.options import Session

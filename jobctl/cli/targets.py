@@ -9,10 +9,11 @@ import msgspec
 
 from jobctl.cli import filters, render
 from jobctl.cli.options import Session
-from jobctl.cli.words import local, relative, remark
+from jobctl.cli.words import local, remark
 from jobctl.clock import SystemClock
 from jobctl.core.job import AnyJob
 from jobctl.core.units import counted
+from jobctl.core.wording import relative
 from jobctl.errors import InvalidJob, JobctlError, NotFound
 from jobctl.services.cleaning import SHOWN
 

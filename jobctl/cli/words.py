@@ -7,9 +7,7 @@ from typing import Any
 
 from jobctl.core.job import AnyJob, Attempt, Status
 from jobctl.core.units import human_duration, human_size, seconds
-from jobctl.core.wording import error_line as error_line
-from jobctl.core.wording import length_of
-from jobctl.core.wording import relative as relative
+from jobctl.core.wording import error_line, length_of, relative
 from jobctl.errors import InvalidJob
 
 

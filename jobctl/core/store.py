@@ -67,6 +67,11 @@ class Pulse(msgspec.Struct, frozen=True):
     pid: int | None = None
     moving: bool = False
 
+    @property
+    def who(self) -> str:
+        """The daemon that there is, in words."""
+        return f"process {self.pid}" if self.pid else "a process that cannot be named"
+
 
 class Verdict(Enum):
     """Whether a job may be claimed now."""

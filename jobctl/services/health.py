@@ -71,8 +71,7 @@ def _daemon(store: Store, patience: float) -> Iterator[Check]:
     if pulse.pid is None:
         yield Check("daemon", False, "no daemon runs: start `jobctl run`")
         return
-    who = f"process {pulse.pid}" if pulse.pid else "a process that cannot be named"
-    yield Check("daemon", True, f"{who} is the daemon")
+    yield Check("daemon", True, f"{pulse.who} is the daemon")
     if pulse.moving:
         yield Check("loop", True, "the daemon answers")
     else:

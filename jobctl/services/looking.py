@@ -195,10 +195,6 @@ class Looking:
         """Return the log of a job, to be read while it grows; `once` if it is read once."""
         return self._beside.log(job_id, once=once)
 
-    def read_log(self, job_id: str) -> bytes:
-        """Return all that a job's handlers have written so far. Raises OSError."""
-        return self._beside.read_log(job_id)
-
     def follow(
         self, job_id: str, growth: Growth, timeout: float | None = None
     ) -> Iterator[AnyJob | bytes]:

@@ -200,11 +200,6 @@ def workers(files: Path) -> dict[str, int]:
     return found
 
 
-def worker_of(files: Path, job_id: str) -> int | None:
-    """Return the process that runs a job; None for one that shares it, or runs nowhere."""
-    return workers(files).get(job_id)
-
-
 def _begun(folder: str, pid: int) -> Begun | None:
     found = open_spool(folder, pid)
     if found is None:

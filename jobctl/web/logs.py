@@ -34,7 +34,7 @@ _RANGE = re.compile(r"bytes=(\d{0,15})-(\d{0,15})", re.ASCII)
 def read_log(request: AnyRequest, job_id: FromPath[str], backend: Services) -> Response[bytes]:
     job = backend.required(job_id)
     try:
-        content = backend.queue.read_log(job.id)
+        content = b"".join(backend.queue.log(job.id, once=True).more())
     except OSError as err:
         raise StoreError(f"the log of job {job.id} cannot be read: {err.strerror}") from err
     size = len(content)

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from jobctl.core.job import Outcome, Status
-from jobctl.services.growth import read_log
+from jobctl.services.growth import Growth
 from tests.helpers import eventually
 from tests.runtime.conftest import MakeRig
 from tests.runtime.rig import CONFIG, Rig
@@ -306,7 +306,8 @@ def test_a_running_short_job_shows_what_it_has_written(make_rig: MakeRig) -> Non
     job_id = rig.queue.add("say", {"n": "hang"})
 
     def shown() -> str:
-        return read_log(rig.folder / ".jobctl", job_id).decode()
+        growth = Growth(rig.folder / ".jobctl", job_id, once=True)
+        return b"".join(growth.more()).decode()
 
     assert eventually(lambda: re.fullmatch(rf"{HEADER % 1}\n{STAMP} info said hang\n", shown()))
 
