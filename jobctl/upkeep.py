@@ -74,7 +74,7 @@ def trust_clock(config: Config) -> bool:
     """
     from jobctl.stores.directory.layout import store_error
 
-    root: Path = bootstrap.store_folder(config)
+    root = bootstrap.store_folder(config)
     if not clockfile.check_clock(root):
         return False
     try:

@@ -64,7 +64,7 @@ def declaration(
     check_schedule_name(name)
     check_name(job)
     given = opts.saying(options, _OPTIONS)
-    table: dict[str, Any] = {key: _checked(key, value) for key, value in given.items()}
+    table = {key: _checked(key, value) for key, value in given.items()}
     table["job"] = job
     if cron is not None:
         if not isinstance(cron, str):
