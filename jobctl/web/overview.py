@@ -21,7 +21,7 @@ from jobctl.services.telling import read_told, told_by
 from jobctl.web import asked
 from jobctl.web.asked import AnyRequest
 from jobctl.web.backend import Backend, Services
-from jobctl.web.docs import doc
+from jobctl.web.docs import route
 from jobctl.web.plots import RANGES, Plot
 from jobctl.web.records import Counts, JobRecord
 
@@ -81,11 +81,7 @@ class Handlers(msgspec.Struct):
     handlers: dict[str, Any]
 
 
-@get(
-    "/api/admin/overview",
-    sync_to_thread=True,
-    opt=doc("What runs, what waits, and who runs it.", Overview),
-)
+@route(get, "/api/admin/overview", "What runs, what waits, and who runs it.", Overview)
 def overview(backend: Services) -> Overview:
     now = backend.clock.now()
     oldest = backend.store.oldest_due(now)
@@ -129,14 +125,12 @@ def _daemon(backend: Backend) -> Daemon | None:
     )
 
 
-@get(
+@route(
+    get,
     "/api/admin/figures",
-    sync_to_thread=True,
-    opt=doc(
-        "Throughput, failures and durations of the last hour, day or week, by name.",
-        Plot,
-        query=Span,
-    ),
+    "Throughput, failures and durations of the last hour, day or week, by name.",
+    Plot,
+    query=Span,
 )
 def figures(request: AnyRequest, backend: Services) -> Plot:
     span = asked.query(request, Span).range
@@ -145,10 +139,11 @@ def figures(request: AnyRequest, backend: Services) -> Plot:
     return backend.figures.plot(span, backend.clock.now())
 
 
-@get(
+@route(
+    get,
     "/api/admin/handlers",
-    sync_to_thread=True,
-    opt=doc("The handlers that the last daemon had, with their options and schemas.", Handlers),
+    "The handlers that the last daemon had, with their options and schemas.",
+    Handlers,
 )
 def handlers(backend: Services) -> Handlers:
     return Handlers(bootstrap.known_handlers(backend.config) or {})
