@@ -338,3 +338,35 @@ def test_counting_by_name_and_status_looks_at_no_job(tmp_path: Path, text: str) 
     store.close()
     assert said
     assert not [one for one in said if "jobs" in one]
+
+
+def test_a_reader_that_may_not_write_keeps_one_index_in_memory(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = DirectoryStore(path)
+    reader, made = store._reader, []
+    real = Index.__init__
+
+    def make(index: Index, *args: object) -> None:
+        real(index, *args)  # type: ignore[arg-type]
+        made.append(index)
+
+    monkeypatch.setattr(Index, "__init__", make)
+    reader._scanned()
+    put(store, make_job("second"))
+    with monkeypatch.context() as patched:
+        patched.setattr("jobctl.stores.directory.fold.fold_all", _fail)
+        with pytest.raises(StoreError):
+            reader._scanned()
+    last = reader._scanned()
+    assert last.get("second")
+    assert last is made.pop()
+    for index in made:
+        with pytest.raises(sqlite3.ProgrammingError, match="closed"):
+            index.position()
+    assert len(made) == 2
+    store.close()
+
+
+def _fail(*_: object) -> None:
+    raise StoreError("the disk has failed")

@@ -20,6 +20,7 @@ def test_reading_behind_ones_own_transaction_is_refused(tmp_path: Path) -> None:
         with pytest.raises(RuntimeError, match="read through it"):
             store.stats()
     assert store.stats().pending == 1
+    store.close()
 
 
 @pytest.mark.parametrize("method", ["stats", "version", "list"])
@@ -56,3 +57,4 @@ def test_reading_while_another_reader_waits_for_ones_transaction_is_refused(
     assert "read through it" in said[0]
     waiting.join(timeout=10)
     assert not waiting.is_alive()
+    store.close()

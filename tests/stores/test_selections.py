@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -67,12 +68,13 @@ def test_the_way_to_the_jobs(text: str, table: str, crowd: DirectoryStore) -> No
 
 
 @pytest.fixture(scope="module")
-def crowd(tmp_path_factory: pytest.TempPathFactory) -> DirectoryStore:
+def crowd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DirectoryStore]:
     """Many jobs of one name, and a few of another."""
     store = DirectoryStore(tmp_path_factory.mktemp("crowd") / "store")
     put(store, *(make_job(f"j{n}") for n in range(max(FEW, MOST_ALIKE) + 1)))
     put(store, make_job("a", tags=("eu",)), make_job("b", name="rare", tags=("eu",)))
-    return store
+    yield store
+    store.close()
 
 
 def test_a_deep_offset_is_skipped_in_the_table(

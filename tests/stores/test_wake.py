@@ -166,6 +166,7 @@ def test_what_is_no_add_wakes_when_it_is_done(tmp_path: Path) -> None:
         assert heard(seat) == 1
         store.wake()  # without a transaction
         assert heard(seat) == 1
+    store.close()
 
 
 def test_an_add_that_fails_leaves_nothing_to_the_next_one(
@@ -186,6 +187,7 @@ def test_an_add_that_fails_leaves_nothing_to_the_next_one(
         cancel(store, "a")
         store.wake()
         assert heard(seat) == 1
+    store.close()
 
 
 def test_a_daemon_that_came_after_the_early_wake_up_is_woken_by_the_next(

@@ -230,8 +230,14 @@ class Reader:
         version = self.version()
         if self._scan is None or self._scan_version != version:
             index = Index(None, self._store.store_id)
-            index.reset()
-            fold_all(self._journal, index)
+            try:
+                index.reset()
+                fold_all(self._journal, index)
+            except BaseException:
+                index.close()
+                raise
+            if self._scan is not None:
+                self._scan.close()
             self._scan, self._scan_version = index, version
         return self._scan
 
