@@ -29,7 +29,7 @@ from http.client import HTTPConnection
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from benchmarks.kit import ROOT, timed
+from benchmarks.kit import ROOT, percentile, timed
 from jobctl import Queue, bootstrap
 from jobctl.core.job import Ending, Job, JobError, Options, Outcome, finish
 from jobctl.core.store import Store, open_gate
@@ -156,8 +156,8 @@ def _times(client: Client, url: str, asks: int) -> dict[str, float]:
     times: list[float] = []
     while len(times) < asks and sum(times) < SLOW * 1000:
         times.append(timed(lambda: client.get(url)) * 1000)
-    p95 = sorted(times)[int(len(times) * 0.95)]
-    return {"p50_ms": round(statistics.median(times), 2), "p95_ms": round(p95, 2)}
+    half, most = statistics.median(times), percentile(times, 0.95)
+    return {"p50_ms": round(half, 2), "p95_ms": round(most, 2)}
 
 
 def _beside(address: str, asks: int) -> dict[str, float]:

@@ -263,14 +263,12 @@ class Queue:
         return self._config
 
     def _run_arguments(self) -> Sequence[str]:
-        config = self._configuration
-        arguments = ["--store", config.store]
-        if config.file is not None:
-            arguments += ["--config", str(config.file)]
-        if self._concurrency is not None:
-            arguments += ["--concurrency", str(self._concurrency)]
+        from jobctl import bootstrap
         from jobctl.runtime import handlers
 
+        arguments = bootstrap.flags_of(self._configuration)
+        if self._concurrency is not None:
+            arguments += ["--concurrency", str(self._concurrency)]
         # Those that Scheduler.schedule was given are run by this program's daemon too.
         for name, place in {**handlers.places, **self._processes}.items():
             arguments += ["--process", f"{name}={place}"]
@@ -317,6 +315,3 @@ class AsyncQueue:
     start = _mirror(Queue.start)
     stop = _mirror(Queue.stop)
     close = _mirror(Queue.close)
-
-
-__all__ = ["AsyncQueue", "Queue"]

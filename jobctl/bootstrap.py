@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,15 +13,13 @@ from jobctl import config as configuration
 from jobctl.clock import SystemClock
 from jobctl.config import Config, Fault
 from jobctl.core.job import FINISHED, Options, Status
-from jobctl.errors import ConfigError, HandlerError, InvalidJob, StoreError
+from jobctl.errors import ConfigError, HandlerError
 from jobctl.services.cleaning import Keep
 from jobctl.services.queue import QueueService
 
 if TYPE_CHECKING:
-    from jobctl.core.schedule import Schedule
     from jobctl.core.store import Store
     from jobctl.runtime.settings import Alerting, Settings
-    from jobctl.services.health import Health
     from jobctl.services.telling import Rules
 
 #: Seconds that a stop may take after the last worker was killed: results are written.
@@ -85,13 +83,11 @@ def existing_store(config: Config, patience: float) -> Store | None:
 
     Raises StoreError, ConfigError.
     """
-    from jobctl.stores.directory.layout import act_as_owner
+    if not (Path(config.store) / "store.json").exists():
+        return None
+    root = store_folder(config)
     from jobctl.stores.directory.store import DirectoryStore
 
-    root = Path(config.store)
-    if not (root / "store.json").exists():
-        return None
-    act_as_owner(root)
     return DirectoryStore(root, patience=patience)
 
 
@@ -159,12 +155,12 @@ def _cleaner(store: Store, config: Config) -> Callable[[int], int]:
 def run_daemon(
     config: Config,
     *,
-    burst: bool = False,
-    standby: bool = False,
-    processes: Sequence[str] = (),
-    stop_on_eof: bool = False,
-    reread: Callable[[], Config] | None = None,
-    dashboard: bool = False,
+    reread: Callable[[], Config],
+    burst: bool,
+    standby: bool,
+    processes: Sequence[str],
+    stop_on_eof: bool,
+    dashboard: bool,
 ) -> int:
     """Be the daemon of the configured store until it is stopped; return the exit code.
 
@@ -189,15 +185,14 @@ def run_daemon(
             chores = msgspec.structs.replace(made.chores, cleaner=cleaner)
             return msgspec.structs.replace(made, chores=chores)
 
-        def anew() -> Settings:
-            return settings(config if reread is None else reread())
-
         companion = None
         if dashboard:
             from jobctl.runtime.companion import Companion
 
-            companion = Companion(_place(config), clock, log)
-        daemon = Daemon(store, settings(config), clock, log, anew, companion)
+            companion = Companion(flags_of(config), clock, log)
+        daemon = Daemon(
+            store, settings(config), clock, log, lambda: settings(reread()), companion
+        )
         daemon.run(burst=burst, standby=standby)
     except KeyboardInterrupt:
         log.info("stopped before it was ready")
@@ -206,7 +201,7 @@ def run_daemon(
     return 0
 
 
-def _place(config: Config) -> list[str]:
+def flags_of(config: Config) -> list[str]:
     """Return the flags by which another command finds the same configuration and store."""
     file = ["--config", str(config.file)] if config.file else []
     return ["--store", config.store, *file]
@@ -294,38 +289,6 @@ def known_handlers(config: Config) -> dict[str, Any] | None:
     from jobctl.services.known import read_handlers
 
     return read_handlers(Path(config.store))
-
-
-def check_health(config: Config, max_wait: str, schedules: Collection[Schedule] = ()) -> Health:
-    """Say whether jobs are being run; one may be due for `max_wait` (a duration).
-
-    Of the `schedules` none may be overdue.
-
-    Raises InvalidJob for one that is none. A store that cannot be opened is a finding.
-    """
-    from jobctl.core.units import seconds
-    from jobctl.services.health import Check, Health, examine
-
-    try:
-        longest = seconds(max_wait)
-    except InvalidJob as err:
-        raise InvalidJob(f"--max-wait: {err}") from None
-    clock = SystemClock()
-    try:
-        # Opened, it would be made: and for the wrong user, if root asks before it is there.
-        os.stat(Path(config.store) / "store.json")
-        store = open_store(config)
-    except FileNotFoundError:
-        missing = f"there is no store at {config.store}: start `jobctl run`"
-        return Health.of(Check("store", False, missing))
-    except OSError as err:
-        return Health.of(Check("store", False, f"{config.store}: {err.strerror}"))
-    except StoreError as err:
-        return Health.of(Check("store", False, str(err)))
-    try:
-        return examine(store, clock.now(), max_wait=longest, schedules=schedules)
-    finally:
-        store.close()
 
 
 def systemd_unit(

@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable
+from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from typing import Unpack
 
     from jobctl.api import Queue
+    from jobctl.config import Config
     from jobctl.core.declaring import Duration, ScheduleOptions
     from jobctl.core.schedule import Schedule
     from jobctl.core.standing import Tick
@@ -79,38 +81,39 @@ class Scheduler:
         """
         from jobctl import scheduling
 
-        with self._opened() as opened:
-            scheduling.remove(opened.config, opened.service, name)
+        config = self._config
+        with self._opened(config) as service:
+            scheduling.remove(config, service, name)
 
     def schedules(self) -> list[Schedule]:
         """Return all schedules, and how each stands."""
-        with self._opened() as opened:
-            return opened.service.schedules()
+        with self._opened() as service:
+            return service.schedules()
 
     def get(self, name: str) -> Schedule | None:
         """Return the schedule of this name and how it stands, or None."""
-        with self._opened() as opened:
-            return opened.service.get(name)
+        with self._opened() as service:
+            return service.get(name)
 
     def enable(self, name: str) -> Schedule:
         """Switch a schedule on, whatever its file says. Raises NotFound."""
-        with self._opened() as opened:
-            return opened.service.enable(name)
+        with self._opened() as service:
+            return service.enable(name)
 
     def disable(self, name: str) -> Schedule:
         """Switch a schedule off, whatever its file says. Raises NotFound."""
-        with self._opened() as opened:
-            return opened.service.disable(name)
+        with self._opened() as service:
+            return service.disable(name)
 
     def trigger(self, name: str) -> str:
         """Make a job of a schedule now, and return its id. Raises NotFound."""
-        with self._opened() as opened:
-            return opened.service.trigger(name)
+        with self._opened() as service:
+            return service.trigger(name)
 
     def history(self, name: str, limit: int = 20) -> list[Tick]:
         """Return what became of the last ticks, the newest first. Raises NotFound."""
-        with self._opened() as opened:
-            return opened.service.history(name, limit)
+        with self._opened() as service:
+            return service.history(name, limit)
 
     def start(self, timeout: float = 60.0) -> None:
         """Start the daemon, which fires the schedules and runs all jobs: see Queue.start."""
@@ -133,30 +136,12 @@ class Scheduler:
         self.stop()
 
     @property
-    def _config(self) -> Any:
+    def _config(self) -> Config:
         from jobctl import bootstrap
 
         return bootstrap.open_config(self._config_flag, self._store_flag, deep=True)
 
-    def _opened(self) -> _Opened:
+    def _opened(self, config: Config | None = None) -> closing[SchedulerService]:
         from jobctl import scheduling
 
-        config = self._config
-        return _Opened(config, scheduling.open_scheduler(config))
-
-
-class _Opened:
-    """The configuration and the service of one call."""
-
-    def __init__(self, config: Any, service: SchedulerService) -> None:
-        self.config = config
-        self.service = service
-
-    def __enter__(self) -> _Opened:
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        self.service.close()
-
-
-__all__ = ["Scheduler"]
+        return closing(scheduling.open_scheduler(config or self._config))

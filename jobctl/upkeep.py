@@ -1,7 +1,9 @@
-"""The upkeep of a store put together: examined, repaired, backed up, restored."""
+"""The upkeep of a store put together: is it well, examined, repaired, backed up, restored."""
 
 from __future__ import annotations
 
+import os
+from collections.abc import Collection
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,9 +13,12 @@ from jobctl import bootstrap
 from jobctl.clock import SystemClock
 from jobctl.config import Config
 from jobctl.core.finding import Examined
+from jobctl.errors import StoreError
 from jobctl.services import clockfile
 
 if TYPE_CHECKING:
+    from jobctl.core.schedule import Schedule
+    from jobctl.services.health import Health
     from jobctl.stores.directory.backup import Manifest
     from jobctl.stores.directory.restore import Restored
 
@@ -38,6 +43,30 @@ def examine(config: Config, *, repair: bool = False) -> Examined:
     return msgspec.structs.replace(found, findings=findings)
 
 
+def check_health(config: Config, max_wait: float, schedules: Collection[Schedule]) -> Health:
+    """Say whether jobs are being run; one may be due for `max_wait` seconds.
+
+    Of the `schedules` none may be overdue. A store that cannot be opened is a finding.
+    """
+    from jobctl.services.health import Check, Health, examine
+
+    try:
+        # Opened, it would be made: and for the wrong user, if root asks before it is there.
+        os.stat(Path(config.store) / "store.json")
+        store = bootstrap.open_store(config)
+    except FileNotFoundError:
+        missing = f"there is no store at {config.store}: start `jobctl run`"
+        return Health.of(Check("store", False, missing))
+    except OSError as err:
+        return Health.of(Check("store", False, f"{config.store}: {err.strerror}"))
+    except StoreError as err:
+        return Health.of(Check("store", False, str(err)))
+    try:
+        return examine(store, SystemClock().now(), max_wait=max_wait, schedules=schedules)
+    finally:
+        store.close()
+
+
 def trust_clock(config: Config) -> bool:
     """Say that the wall clock is right; return whether anybody doubted it.
 
@@ -45,7 +74,7 @@ def trust_clock(config: Config) -> bool:
     """
     from jobctl.stores.directory.layout import store_error
 
-    root: Path = bootstrap.store_folder(config)
+    root = bootstrap.store_folder(config)
     if not clockfile.check_clock(root):
         return False
     try:

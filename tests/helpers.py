@@ -5,13 +5,17 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any, TypeVar
 
+from jobctl.core import job as transitions
 from jobctl.core.job import Ending, Job, Options, Outcome, finish
 from jobctl.core.store import Gate, Store, Transaction, open_gate
 
 T = TypeVar("T")
 
+#: The source tree.
+ROOT = Path(__file__).parents[1]
 #: When a FakeClock begins.
 NOON = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
 
@@ -91,6 +95,12 @@ def end(
     with store.transaction() as tx:
         assert tx.settle([changed]) == []
     return there(store, job.id)
+
+
+def cancel(store: Store, job_id: str) -> None:
+    """Cancel a job that must be in the store."""
+    with store.transaction() as tx:
+        tx.save(transitions.cancel(there(tx, job_id), NOON))
 
 
 def there(store: Store | Transaction, job_id: str) -> Job[Any]:

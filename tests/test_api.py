@@ -24,8 +24,8 @@ from jobctl import (
     StoreError,
     WrongStatus,
 )
-from tests.helpers import eventually
-from tests.runtime.rig import ROOT, Rig, alive
+from tests.helpers import ROOT, eventually
+from tests.runtime.rig import Rig, alive
 
 PROGRAM = """
 import sys, time

@@ -10,8 +10,8 @@ import pytest
 from benchmarks import plan, report, targets, tools
 from benchmarks.tools import BARE, JOBCTL, TOOLS
 from benchmarks.turns import Results, Turns
+from tests.helpers import ROOT
 
-ROOT = Path(__file__).parents[1]
 ASKED = "add,drain,latency,start,calls,rebuild"
 
 

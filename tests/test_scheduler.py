@@ -21,7 +21,7 @@ from jobctl import (
     schedule,
 )
 from jobctl.runtime import declaring, handlers
-from tests.runtime.rig import ROOT
+from tests.helpers import ROOT
 
 PROGRAM = """
 from jobctl import CronPatterns, Queue, Scheduler
@@ -137,7 +137,7 @@ def test_in_a_handlers_module_a_call_declares(
     (table,) = declaring.declared()
     assert (table["name"], table["job"]) == ("tidy", "tidy")
     assert table["source"].startswith(__file__)
-    assert handlers.find("tidy") is not None
+    assert "tidy" in handlers.names()
     assert not (tmp_path / "jobs.d").exists()
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import msgspec
 import typer
@@ -19,9 +19,8 @@ from jobctl.errors import InvalidJob, JobctlError
 
 if TYPE_CHECKING:
     from jobctl.core.filters import Filter
+    from jobctl.core.job import AnyJob
     from jobctl.services.bulk import Bulk, Step
-
-AnyJob = Any
 
 #: Seconds of work without a progress bar.
 PATIENCE = 1.0

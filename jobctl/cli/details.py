@@ -7,11 +7,10 @@ from datetime import datetime
 from typing import Any
 
 from jobctl.cli import render
-from jobctl.cli.words import error_line, how_it_exited, local, moment, relative, remark, took
-from jobctl.core.job import Attempt
+from jobctl.cli.words import how_it_exited, local, moment, remark, took
+from jobctl.core.job import AnyJob, Attempt
 from jobctl.core.units import human_duration
-
-AnyJob = Any
+from jobctl.core.wording import error_line, relative
 
 #: The width of the column with the fields' names.
 LABEL = 17

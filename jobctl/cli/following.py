@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from jobctl.cli import garbage, render
+from jobctl.cli.app import INTERRUPTED
 from jobctl.cli.logprint import Printer, Text
 from jobctl.cli.waiting import NOT_COMPLETED, TIMED_OUT
-from jobctl.cli.words import error_line, took
-from jobctl.core.job import Status
+from jobctl.cli.words import took
+from jobctl.core.job import AnyJob, Status
+from jobctl.core.wording import error_line
 
 if TYPE_CHECKING:
     from jobctl.cli.options import Session
     from jobctl.services.growth import Growth
-
-AnyJob = Any
-INTERRUPTED = 130
 
 
 def follow(
@@ -27,7 +26,7 @@ def follow(
     the job gets deleted.
     """
     garbage.collect()
-    now: AnyJob = None
+    now: AnyJob | None = None
     try:
         for news in here.queue.follow(job.id, growth, timeout):
             if isinstance(news, bytes):
@@ -39,6 +38,7 @@ def follow(
     except KeyboardInterrupt:
         _tell(out, f"job {job.id} goes on; `jobctl follow {job.id}` shows what it writes")
         return INTERRUPTED
+    assert now is not None
     if not now.status.finished:
         _tell(out, f"timed out; job {now.id} is {now.status} and goes on")
         return TIMED_OUT

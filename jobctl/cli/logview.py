@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from jobctl.cli import render
 from jobctl.cli.words import local_time
 from jobctl.clock import SystemClock
-from jobctl.core.job import Status
+from jobctl.core.job import AnyJob, Status
 from jobctl.core.units import seconds
 from jobctl.errors import InvalidJob, StoreError
 from jobctl.services import logchoice, logread
@@ -20,8 +20,6 @@ from jobctl.services.logfile import HEADER
 if TYPE_CHECKING:
     from jobctl.cli.options import Session
     from jobctl.services.growth import Growth
-
-AnyJob = Any
 
 
 def choice(tail: int | None, since: str | None, attempt: int | None) -> Choice:

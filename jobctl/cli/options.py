@@ -116,6 +116,3 @@ Raw = Annotated[
 JobId = Annotated[
     str, typer.Argument(metavar="ID", help="An id, or a beginning that only one has.")
 ]
-Ids = Annotated[
-    list[str], typer.Argument(metavar="ID...", help="Ids, or beginnings that only one has.")
-]

@@ -7,14 +7,15 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from jobctl.cli import render
-from jobctl.cli.words import error_line, local, number, progress, relative
+from jobctl.cli.words import local, number, progress
 from jobctl.core.units import human_duration
+from jobctl.core.wording import error_line, relative
 from jobctl.services.health import due_since
 
 if TYPE_CHECKING:
+    from jobctl.core.job import AnyJob
     from jobctl.services.overview import Overview, Rates
 
-AnyJob = Any
 _LABEL = 9
 
 
@@ -91,7 +92,7 @@ def _rate(rates: Rates, name: str) -> str:
 def _daemon(now: Overview) -> str:
     if now.daemon.pid is None:
         return "none runs: start `jobctl run`"
-    who = f"process {now.daemon.pid}" if now.daemon.pid else "a process that cannot be named"
+    who = now.daemon.who
     if now.state is not None and now.state != "ready":
         return f"{who}, {now.state}"
     return who if now.daemon.moving else f"{who}, which does not answer"
@@ -116,7 +117,7 @@ def line(now: Overview) -> str:
     parts += [f"{name} {count}" for name, count in now.counts.as_dict().items()]
     for name in ("added", "completed", "failed"):
         parts.append(f"{name}/min {_rate(now.last, name) if now.last else '-'}")
-    parts.append(f"daemon {now.daemon.pid or 'none'}")
+    parts.append(f"daemon {'none' if now.daemon.pid is None else now.daemon.pid}")
     return "  ".join(parts)
 
 

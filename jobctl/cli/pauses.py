@@ -8,17 +8,7 @@ from typing import Any
 from jobctl.cli import render
 from jobctl.cli.words import moment
 from jobctl.clock import SystemClock
-from jobctl.services.pausing import Pause
-
-
-def subject(pause: Pause) -> str:
-    """Return what rests, as the beginning of a sentence."""
-    return "all jobs rest" if pause.name is None else f"jobs of {pause.name} rest"
-
-
-def undo(pause: Pause) -> str:
-    """Return the command that ends a pause."""
-    return "jobctl resume" if pause.name is None else f"jobctl resume {pause.name}"
+from jobctl.services.pausing import Pause, subject, undo
 
 
 def records(pauses: Sequence[Pause]) -> list[dict[str, Any]]:

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any, get_type_hints
 import typer
 import typer.core
 
+from jobctl.cli import render
+
 if TYPE_CHECKING:
     from typer._click import Context, Parameter
 
@@ -38,6 +40,20 @@ class QuickGroup(typer.core.TyperGroup):
 
     def get_params(self, ctx: Context) -> list[Parameter]:
         return _quick(super().get_params(ctx))
+
+
+def group(cls: type[QuickGroup] = QuickGroup) -> typer.Typer:
+    """Return a group of commands below a command."""
+    return typer.Typer(
+        cls=cls, rich_markup_mode=None, add_completion=False, invoke_without_command=True
+    )
+
+
+def require_command(ctx: typer.Context) -> None:
+    """End with the help, as a usage error, if no command of the group was named."""
+    if ctx.invoked_subcommand is None:
+        render.words(ctx.get_help())
+        raise typer.Exit(2)
 
 
 def example(line: str) -> str:

@@ -4,21 +4,18 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import msgspec
 
 from jobctl.cli import filters, render
 from jobctl.cli.options import Session
-from jobctl.cli.words import local, relative, remark
+from jobctl.cli.words import local, remark
 from jobctl.clock import SystemClock
+from jobctl.core.job import AnyJob
 from jobctl.core.units import counted
+from jobctl.core.wording import relative
 from jobctl.errors import InvalidJob, JobctlError, NotFound
-
-AnyJob = Any
-
-#: How many jobs a dry run shows.
-SHOWN = 10
+from jobctl.services.cleaning import SHOWN
 
 
 class Tried(msgspec.Struct):
@@ -50,6 +47,12 @@ def each(
             if show:
                 render.lines([job.id])
     return tried
+
+
+def one(session: Session, job_id: str) -> AnyJob:
+    """Return the job that an id names, or a beginning of one. Raises InvalidJob, NotFound."""
+    refuse_filters([job_id])
+    return session.queue.resolve(job_id)
 
 
 def refuse_filters(arguments: Sequence[str]) -> None:

@@ -12,7 +12,7 @@ import typer.main
 from jobctl.cli import render
 from jobctl.cli.lazy import LazyGroup, command_of
 from jobctl.cli.options import ConfigFlag, StoreFlag, session
-from jobctl.cli.quick import QuickCommand, QuickGroup, evaluated
+from jobctl.cli.quick import QuickCommand, QuickGroup, evaluated, require_command
 
 if TYPE_CHECKING:
     from typer._click import Command, Context, HelpFormatter
@@ -52,10 +52,9 @@ class Commands(LazyGroup):
         self, ctx: Context, args: list[str]
     ) -> tuple[str | None, Command | None, list[str]]:
         if args[0] not in COMMANDS and not ctx.resilient_parsing:
-            from jobctl.core.text import nearest
+            from jobctl.core.text import meant
 
-            right = nearest(args[0], list(COMMANDS))
-            hint = f"did you mean {right}?" if right else f"there are {', '.join(COMMANDS)}"
+            hint = meant(args[0], COMMANDS, f"there are {', '.join(COMMANDS)}")
             ctx.fail(f"there is no command {args[0]!r}: {hint}")
         return super().resolve_command(ctx, args)
 
@@ -95,6 +94,4 @@ def _options(
 ) -> None:
     """A background-job queue for one machine: add jobs, run them, see what became of them."""
     session(ctx)
-    if ctx.invoked_subcommand is None:
-        render.words(ctx.get_help())
-        raise typer.Exit(2)
+    require_command(ctx)

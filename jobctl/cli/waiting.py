@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from jobctl.cli.words import remark
-from jobctl.core.job import FINISHED, Status
-from jobctl.core.units import human_duration, seconds
-from jobctl.errors import InvalidJob
+from jobctl.cli.words import duration, remark
+from jobctl.core.job import FINISHED, AnyJob, Status
+from jobctl.core.units import human_duration
 
 if TYPE_CHECKING:
     from jobctl.cli.options import Session
@@ -19,18 +18,14 @@ if TYPE_CHECKING:
 NOT_COMPLETED = 1
 TIMED_OUT = 124
 
-AnyJob = Any
 #: Seconds between two views of what is waited for, and how many running jobs one has.
 EVERY = 0.2
 SHOWN = 5
 
 
 def limit(value: str | None, option: str) -> float | None:
-    """Return a time-out in seconds. Raises InvalidJob naming the option."""
-    try:
-        return None if value is None else seconds(value)
-    except InvalidJob as err:
-        raise InvalidJob(f"{option}: {err}") from None
+    """Return a time-out in seconds, None for none. Raises InvalidJob naming the option."""
+    return None if value is None else duration(value, option)
 
 
 def exit_code(waited: Waited) -> int:

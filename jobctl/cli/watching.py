@@ -10,8 +10,8 @@ from types import FrameType
 
 from jobctl.cli import garbage, overview, render
 from jobctl.cli.options import Session
+from jobctl.cli.words import duration
 from jobctl.clock import SystemClock
-from jobctl.core.units import seconds
 from jobctl.errors import InvalidJob
 
 #: The shortest time between two looks, in seconds.
@@ -20,10 +20,7 @@ SHORTEST = 0.1
 
 def interval(text: str) -> float:
     """Return the time between two looks in seconds. Raises InvalidJob."""
-    try:
-        found = seconds(text)
-    except InvalidJob as err:
-        raise InvalidJob(f"--interval: {err}") from None
+    found = duration(text, "--interval")
     if found < SHORTEST:
         raise InvalidJob(f"--interval: {text!r} is too short: use 100ms or more")
     return found

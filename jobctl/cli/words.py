@@ -1,17 +1,14 @@
-"""How a job is said to people: times local and relative, states with their reason."""
+"""How times and jobs are typed and said: local and relative, states with their reason."""
 
 from __future__ import annotations
 
 from datetime import UTC, datetime
 from typing import Any
 
-from jobctl.core.job import Attempt, Status
-from jobctl.core.units import human_duration, human_size
-from jobctl.core.wording import error_line as error_line
-from jobctl.core.wording import relative as relative
+from jobctl.core.job import AnyJob, Attempt, Status
+from jobctl.core.units import human_duration, human_size, seconds
+from jobctl.core.wording import error_line, length_of, relative
 from jobctl.errors import InvalidJob
-
-AnyJob = Any
 
 
 def local_time(text: str) -> datetime | str:
@@ -28,6 +25,14 @@ def local_time(text: str) -> datetime | str:
         return moment.astimezone(UTC)
     except (OverflowError, ValueError):
         raise InvalidJob(f"the time {text.strip()} is beyond the calendar") from None
+
+
+def duration(text: str, option: str) -> float:
+    """Return a duration that was typed, in seconds. Raises InvalidJob naming the option."""
+    try:
+        return seconds(text)
+    except InvalidJob as err:
+        raise InvalidJob(f"{option}: {err}") from None
 
 
 def local(moment: datetime | None, *, sep: str = " ") -> str:
@@ -48,9 +53,9 @@ def moment(value: datetime | None, now: datetime) -> str:
 
 def took(job: AnyJob | Attempt) -> str:
     """Return how long a run took, empty if that is not known."""
-    if job.started_at is None or job.finished_at is None:
+    length = length_of(job)
+    if length is None:
         return ""
-    length = (job.finished_at - job.started_at).total_seconds()
     return human_duration(length) if length >= 0.001 else "<1ms"
 
 

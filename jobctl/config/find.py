@@ -6,7 +6,7 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
-from jobctl.core.text import clean, nearest
+from jobctl.core.text import clean, meant
 from jobctl.errors import ConfigError
 
 FILE_NAME = "jobs.toml"
@@ -77,8 +77,7 @@ def _place(said: str, store: str, cwd: Path) -> str:
         return store
     if "://" in store:  # the rest is not shown: it may hold a password
         scheme = store.partition("://")[0] + "://"
-        right = nearest(scheme, [URL])
-        hint = f"did you mean {right}?" if right else f"use a directory, or {URL}..."
+        hint = meant(scheme, [URL], f"use a directory, or {URL}...")
         raise ConfigError(f"{said}: {clean(scheme)} is no store that jobctl knows: {hint}")
     if not store.strip() or clean(store) != store:
         raise ConfigError(f"{said}: {clean(store)!r} is no path: name a directory, or {URL}...")

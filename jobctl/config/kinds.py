@@ -14,7 +14,7 @@ from typing import Any
 from jobctl.config.model import Key
 from jobctl.core import units
 from jobctl.core.data import show
-from jobctl.core.text import clean, nearest
+from jobctl.core.text import clean, meant, nearest
 from jobctl.errors import InvalidJob
 
 Report = Callable[[Key, str], None]
@@ -61,8 +61,7 @@ def table(
 
 
 def _unknown(name: str, known: list[str], is_table: bool) -> str:
-    right = nearest(name, known)
-    hint = f"did you mean {right}?" if right else f"there are {', '.join(known)}"
+    hint = meant(name, known, f"there are {', '.join(known)}")
     return f"unknown {'section' if is_table else 'key'}: {hint}"
 
 
@@ -98,8 +97,8 @@ def choice(*words: str) -> Kind:
 
     def parse(value: Any) -> str:
         if value not in words:
-            right = nearest(value, list(words)) if isinstance(value, str) else None
-            hint = f"did you mean {right}?" if right else f"use {' or '.join(words)}"
+            said = value if isinstance(value, str) else ""
+            hint = meant(said, words, f"use {' or '.join(words)}")
             raise ValueError(f"{show(value)} is refused: {hint}")
         return str(value)
 

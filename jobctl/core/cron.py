@@ -15,7 +15,7 @@ import msgspec
 from jobctl.core import cronfield
 from jobctl.core.crondays import Days
 from jobctl.core.data import show
-from jobctl.core.text import nearest
+from jobctl.core.text import meant
 from jobctl.errors import InvalidJob
 
 #: Longer than any expression that people write.
@@ -155,8 +155,7 @@ def _expression(text: str) -> str:
             raise InvalidJob(f"cron {show(text)} is refused: there are {', '.join(ALIASES)}")
         return found
     if "_" in text and " " not in text:
-        right = nearest(text.upper(), list(PRESETS))
-        hint = f"did you mean {right}?" if right else f"there are {', '.join(PRESETS)}"
+        hint = meant(text.upper(), PRESETS, f"there are {', '.join(PRESETS)}")
         raise InvalidJob(f"cron {show(text)} is no preset: {hint}")
     return text
 

@@ -11,9 +11,8 @@ import msgspec
 from jobctl.core import options as opts
 from jobctl.core.data import plain, show
 from jobctl.core.intake import MAX_DATA, check_name, check_schedule_name
-from jobctl.core.schedule import Schedule, declare
-from jobctl.core.text import nearest
-from jobctl.core.units import seconds
+from jobctl.core.schedule import CatchUp, Overlap, Schedule, declare
+from jobctl.core.text import meant
 from jobctl.errors import InvalidJob
 
 Duration = float | str | timedelta
@@ -44,8 +43,8 @@ _OPTIONS = tuple(ScheduleOptions.__annotations__)
 _DURATIONS = ("catch_up_window", "jitter", "expect_within", "every")
 _TIMES = ("start", "end")
 _CHOICES: dict[str, Sequence[str]] = {
-    "overlap": ("skip", "allow", "replace"),
-    "catch_up": ("none", "latest", "all"),
+    "overlap": tuple(map(str, Overlap)),
+    "catch_up": tuple(map(str, CatchUp)),
 }
 
 
@@ -64,14 +63,9 @@ def declaration(
     """
     check_schedule_name(name)
     check_name(job)
-    for key in options:
-        if key not in _OPTIONS:
-            right = nearest(str(key), list(_OPTIONS))
-            hint = f"did you mean {right}?" if right else f"there are {', '.join(_OPTIONS)}"
-            raise InvalidJob(f"option {show(key)} is unknown: {hint}")
-    given = {key: value for key, value in options.items() if value is not None}
-    table: dict[str, Any] = {key: _checked(key, value) for key, value in given.items()}
-    table |= {"job": job}
+    given = opts.saying(options, _OPTIONS)
+    table = {key: _checked(key, value) for key, value in given.items()}
+    table["job"] = job
     if cron is not None:
         if not isinstance(cron, str):
             raise InvalidJob(f"cron {show(cron)} is refused: write it as text")
@@ -100,12 +94,7 @@ def _checked(key: str, value: Any) -> Any:
 
 
 def _seconds(key: str, value: Any) -> float:
-    try:
-        length = seconds(value)
-    except (InvalidJob, OverflowError, ValueError):
-        raise InvalidJob(
-            f"{key} {show(value)} is refused: write a duration such as 90s, 5m, 2h30m or 7d"
-        ) from None
+    length = opts.duration(key, value)
     if key == "expect_within" and not length:
         raise InvalidJob("expect_within must be more than nothing")
     return length
@@ -114,8 +103,8 @@ def _seconds(key: str, value: Any) -> float:
 def _choice(key: str, value: Any) -> str:
     words = _CHOICES[key]
     if value not in words:
-        right = nearest(value, list(words)) if isinstance(value, str) else None
-        hint = f"did you mean {right}?" if right else f"use {' or '.join(words)}"
+        said = value if isinstance(value, str) else ""
+        hint = meant(said, words, f"use {' or '.join(words)}")
         raise InvalidJob(f"{key} {show(value)} is refused: {hint}")
     return str(value)
 

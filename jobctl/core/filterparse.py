@@ -19,7 +19,7 @@ from jobctl.core.data import show
 from jobctl.core.filterterms import ANYTHING, TICK, Pattern, Span, Term, Value
 from jobctl.core.job import Outcome
 from jobctl.core.options import parse_time
-from jobctl.core.text import clean, nearest, unknown
+from jobctl.core.text import clean, meant, unknown
 from jobctl.core.units import seconds
 from jobctl.errors import InvalidFilter, InvalidJob
 
@@ -88,8 +88,8 @@ class Parser:
         operator_at = self.at
         op = self._operator(word, start)
         if word not in fields.FILTER_FIELDS:
-            right = nearest(word.lower(), list(fields.FILTER_FIELDS))
-            hint = f"did you mean {right}?" if right else f"there are {_list(fields.FIELDS)}"
+            there = f"there are {_list(fields.FIELDS)}"
+            hint = meant(word.lower(), fields.FILTER_FIELDS, there)
             self.fail(f"there is no field {_show(word)}: {hint}", start)
         field = fields.ALIASES.get(word, word)
         if path:

@@ -10,17 +10,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
-from typing import Any
 
 import msgspec
 
 from jobctl.core.filterfields import STATUSES
 from jobctl.core.filterterms import Pattern, Span, Term
-from jobctl.core.job import Job
+from jobctl.core.job import AnyJob
 from jobctl.core.text import unknown
 from jobctl.errors import InvalidJob
-
-AnyJob = Job[Any]
 
 
 class Filter(msgspec.Struct, frozen=True):

@@ -11,9 +11,9 @@ import msgspec
 
 from jobctl.core import filterfields as fields
 from jobctl.core.filterterms import ANYTHING, Pattern, Term, Value, interval
-from jobctl.core.job import Job, Status
+from jobctl.core.job import AnyJob, Status
+from jobctl.core.wording import length_of
 
-AnyJob = Job[Any]
 Predicate = Callable[[AnyJob], bool]
 Fits = Callable[[Any], bool]
 
@@ -64,12 +64,6 @@ def _given(*values: Any) -> tuple[Any, ...]:
     return tuple(value for value in values if value is not None)
 
 
-def _duration(job: AnyJob) -> tuple[float, ...]:
-    if job.started_at is None or job.finished_at is None:
-        return ()
-    return ((job.finished_at - job.started_at).total_seconds(),)
-
-
 def _shell(job: AnyJob) -> tuple[str, ...]:
     return () if job.shell is None else (" ".join(job.shell["argv"]),)
 
@@ -85,7 +79,7 @@ _VALUES: dict[str, Callable[[AnyJob], Iterable[Any]]] = {
     "run_at": lambda job: _given(job.run_at),
     "started": lambda job: _given(job.started_at),
     "finished": lambda job: _given(job.finished_at),
-    "duration": _duration,
+    "duration": lambda job: _given(length_of(job)),
     "timeout": lambda job: _given(job.timeout),
     "key": lambda job: _given(job.concurrency_key),
     "after": lambda job: job.after,

@@ -13,28 +13,10 @@ from datetime import datetime
 from typing import Any, NoReturn
 
 from jobctl.core import options as opts
-from jobctl.core.data import parse_json, plain, show
+from jobctl.core.data import plain, show
 from jobctl.core.filterfields import FILTER_FIELDS, WITH_PARTS
 from jobctl.core.job import Job
-from jobctl.core.options import IF_EXISTS, OPTIONS, JobOptions, parse_time
 from jobctl.errors import InvalidJob
-
-__all__ = [
-    "FILTER_FIELDS",
-    "IF_EXISTS",
-    "MAX_DATA",
-    "OPTIONS",
-    "JobOptions",
-    "check_id",
-    "check_name",
-    "check_schedule_name",
-    "new_job",
-    "own_id",
-    "parse_json",
-    "parse_time",
-    "random_id",
-    "random_ids",
-]
 
 #: The largest job data that is accepted by default, in bytes of JSON.
 MAX_DATA = 1024 * 1024
@@ -42,7 +24,10 @@ MAX_DATA = 1024 * 1024
 #: A schedule's ticks become ids, NAME@2026-11-24T03:00:00Z, of at most 128 characters.
 LONGEST_SCHEDULE = 100
 
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:@-]{0,127}", re.ASCII)
+#: What names and ids are made of.
+NAME = "[A-Za-z0-9][A-Za-z0-9._:@-]{0,127}"
+
+_NAME = re.compile(NAME, re.ASCII)
 # Compiled when an id has a colon: it is long, and an add seldom brings an id.
 _FILTER = rf"(?:{'|'.join(FILTER_FIELDS)}|(?:{'|'.join(WITH_PARTS)})\.[^:]*):"
 # Arguments that mean something else: GET /api/admin/jobs/stats, POST .../cleanup, .../bulk.

@@ -163,6 +163,9 @@ class Job(
         raise RuntimeError(f"job {self.id} does not run here: only its handler can log")
 
 
+#: A job with whatever data.
+AnyJob = Job[Any]
+
 OWN_FIELDS = ("crashes", "cancelling", "rev", "seq")
 #: The names of the public record's fields, in their order.
 RECORD_FIELDS = tuple(f for f in Job.__struct_fields__ if f not in OWN_FIELDS)

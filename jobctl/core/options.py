@@ -7,12 +7,12 @@ naming the field.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime, timedelta, tzinfo
-from typing import Any, Literal, TypedDict
+from datetime import UTC, datetime, timedelta
+from typing import Any, Literal, TypedDict, get_args
 
 from jobctl.core.data import show
 from jobctl.core.retry import RetryPolicy
-from jobctl.core.text import clean, nearest
+from jobctl.core.text import clean, meant
 from jobctl.core.units import seconds
 from jobctl.errors import InvalidJob
 
@@ -22,7 +22,6 @@ MAX_LABEL = 128
 MAX_DELAYS = 100
 MAX_AFTER = 1000
 
-IF_EXISTS = ("keep", "error", "replace")
 IfExists = Literal["keep", "error", "replace"]
 
 
@@ -54,17 +53,15 @@ OPTIONS = tuple(JobOptions.__annotations__)
 
 def check_if_exists(value: object) -> None:
     """Raise InvalidJob unless `value` says what to do about a taken id."""
-    if value not in IF_EXISTS:
+    if value not in get_args(IfExists):
         raise InvalidJob(f"if_exists {show(value)} is refused: use keep, error or replace")
 
 
-def parse_time(
-    value: object, *, naive_zone: tzinfo | None = None, what: str = "time"
-) -> datetime:
+def parse_time(value: object, *, what: str = "time") -> datetime:
     """Return a moment in UTC, from a datetime or ISO 8601 text.
 
-    A time without a zone is one of `naive_zone`; without that, InvalidJob is raised, as for
-    anything that is no time. `what` begins the message.
+    Raises InvalidJob for a time without a zone, as for anything that is no time; `what`
+    begins the message.
     """
     moment = value
     if isinstance(value, str):
@@ -77,26 +74,28 @@ def parse_time(
             f"{what} {show(value)} is not a time: write it as 2026-12-31T23:59:59Z"
         )
     if moment.utcoffset() is None:
-        if naive_zone is None:
-            raise InvalidJob(
-                f"{what} {show(str(value))} has no time zone: add Z or an offset such as "
-                "+02:00 (in Python: tzinfo)"
-            )
-        moment = moment.replace(tzinfo=naive_zone)
+        raise InvalidJob(
+            f"{what} {show(str(value))} has no time zone: add Z or an offset such as "
+            "+02:00 (in Python: tzinfo)"
+        )
     try:
         return moment.astimezone(UTC)
     except (OverflowError, ValueError):
         raise InvalidJob(f"{what} {show(str(value))} is beyond the calendar") from None
 
 
-def given(options: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the options that say something, refusing unknown ones."""
+def saying(options: Mapping[str, Any], known: Sequence[str]) -> dict[str, Any]:
+    """Return the options that say something, refusing those that are not `known`."""
     for key in options:
-        if key not in OPTIONS:
-            right = nearest(str(key), list(OPTIONS))
-            hint = f"did you mean {right}?" if right else f"there are {', '.join(OPTIONS)}"
+        if key not in known:
+            hint = meant(str(key), known, f"there are {', '.join(known)}")
             raise InvalidJob(f"option {show(key)} is unknown: {hint}")
-    chosen = {key: value for key, value in options.items() if value is not None}
+    return {key: value for key, value in options.items() if value is not None}
+
+
+def given(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the options of an add that say something, refusing unknown ones."""
+    chosen = saying(options, OPTIONS)
     if "if_exists" in chosen:
         check_if_exists(chosen["if_exists"])
     return chosen
@@ -133,7 +132,7 @@ def run_at(given: Mapping[str, Any], now: datetime) -> datetime | None:
         raise InvalidJob(f"{' and '.join(names)} say the same in two ways: give one of them")
     [name] = names
     if name == "delay":
-        wait = timedelta(seconds=_seconds("delay", given["delay"]))
+        wait = timedelta(seconds=duration("delay", given["delay"]))
         try:
             moment = now + wait
         except OverflowError:
@@ -143,7 +142,8 @@ def run_at(given: Mapping[str, Any], now: datetime) -> datetime | None:
     return moment if moment > now else None
 
 
-def _seconds(field: str, value: object) -> float:
+def duration(field: str, value: object) -> float:
+    """Return a duration in seconds."""
     try:
         return seconds(value)
     except (InvalidJob, OverflowError, ValueError):
@@ -156,7 +156,7 @@ def _seconds(field: str, value: object) -> float:
 def timeout(value: Any) -> float | None:
     if value is None:
         return None
-    length = _seconds("timeout", value)
+    length = duration("timeout", value)
     if length <= 0:
         raise InvalidJob("timeout 0 is refused: give more, or leave it out for the default")
     return length
@@ -180,7 +180,7 @@ def _policy(value: Mapping[Any, Any]) -> RetryPolicy:
     parts: dict[str, Any] = {}
     for key, part in value.items():
         if key in ("base", "cap"):
-            parts[key] = _seconds(f"backoff.{key}", part)
+            parts[key] = duration(f"backoff.{key}", part)
         elif key == "jitter":
             if (
                 isinstance(part, bool)
@@ -201,7 +201,7 @@ def _policy(value: Mapping[Any, Any]) -> RetryPolicy:
 def _delays(values: Sequence[Any]) -> tuple[float, ...]:
     if not 1 <= len(values) <= MAX_DELAYS:
         raise InvalidJob(f"backoff is a list of 1 to {MAX_DELAYS} delays, not {len(values)}")
-    return tuple(_seconds(f"backoff[{n}]", value) for n, value in enumerate(values))
+    return tuple(duration(f"backoff[{n}]", value) for n, value in enumerate(values))
 
 
 def tags(values: Any) -> tuple[str, ...]:

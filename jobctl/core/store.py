@@ -10,17 +10,16 @@ from contextlib import AbstractContextManager
 from datetime import datetime
 from enum import Enum
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import msgspec
 
-from jobctl.core.job import Job, Status
+from jobctl.core.job import AnyJob as AnyJob
+from jobctl.core.job import Status
 from jobctl.core.note import Note
 
 if TYPE_CHECKING:
     from jobctl.core.filters import Filter
-
-AnyJob = Job[Any]
 
 #: Said (RuntimeError) to a thread that would wait for ever for its own transaction.
 NESTED = (
@@ -67,6 +66,11 @@ class Pulse(msgspec.Struct, frozen=True):
 
     pid: int | None = None
     moving: bool = False
+
+    @property
+    def who(self) -> str:
+        """The daemon that there is, in words."""
+        return f"process {self.pid}" if self.pid else "a process that cannot be named"
 
 
 class Verdict(Enum):

@@ -1,8 +1,9 @@
-"""Text from jobs, made safe to show."""
+"""Text from jobs, made safe to show; and which of some words was meant."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from functools import cache
 
 # What must not reach a terminal or a log line as it is: C0 and C1 controls, DEL, the
@@ -48,8 +49,13 @@ def nearest(word: str, choices: list[str]) -> str | None:
     return found[0] if found else None
 
 
+def meant(word: str, choices: Iterable[str], otherwise: str) -> str:
+    """Return the question whether the nearest choice was meant, `otherwise` if none is near."""
+    right = nearest(word, list(choices))
+    return f"did you mean {right}?" if right else otherwise
+
+
 def unknown(what: str, word: str, choices: list[str]) -> str:
     """Return what is said of a word that is none of the choices."""
-    right = nearest(word.lower(), choices)
-    hint = f"did you mean {right}?" if right else f"use {', '.join(choices)}"
+    hint = meant(word.lower(), choices, f"use {', '.join(choices)}")
     return f"{what} {ascii(word)[:60]} is unknown: {hint}"

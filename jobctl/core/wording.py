@@ -1,14 +1,21 @@
-"""How moments and errors are said, in one line."""
+"""How moments, lengths and errors are said, in one line."""
 
 from __future__ import annotations
 
 from datetime import datetime
 
-from jobctl.core.job import JobError
+from jobctl.core.job import AnyJob, Attempt, JobError
 from jobctl.core.units import human_duration
 
 #: How much of an error's message one line holds.
 MESSAGE = 120
+
+
+def length_of(run: AnyJob | Attempt) -> float | None:
+    """Return how many seconds a run took, None if that is not known."""
+    if run.started_at is None or run.finished_at is None:
+        return None
+    return (run.finished_at - run.started_at).total_seconds()
 
 
 def relative(moment: datetime, now: datetime) -> str:

@@ -6,8 +6,8 @@ fails is said in the log, and nothing else follows from it.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -16,10 +16,10 @@ import msgspec
 
 from jobctl.core.intake import new_job
 from jobctl.core.store import Store
-from jobctl.core.unreadable import UNREADABLE
 from jobctl.runtime.log import Log
 from jobctl.runtime.sending import Sender
 from jobctl.runtime.settings import Alerting
+from jobctl.services.whole import read_whole, write_whole
 
 #: The tag of jobs that alerts add: of one of these that is dead there is no alert.
 TAG = "jobctl-alert"
@@ -55,7 +55,7 @@ class Alerts:
         self._path = folder / _FILE
         self._settings = Alerting()
         self._sender = Sender(log)
-        self._groups = self._read()
+        self._groups = read_whole(self._path, dict[str, _Group]) or {}
         self._changed = False
 
     def use(self, settings: Alerting) -> None:
@@ -98,14 +98,8 @@ class Alerts:
         if not self._changed:
             return
         self._changed = False
-        draft = self._path.with_suffix(".new")
-        try:
-            fd = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-            with open(fd, "wb") as file:
-                file.write(msgspec.json.encode(self._groups))
-            draft.rename(self._path)
-        except OSError:
-            pass  # the worst that follows is an alert that comes twice, or early
+        with suppress(OSError):  # the worst that follows is an alert that comes twice, or early
+            write_whole(self._path, self._groups)
 
     def close(self) -> None:
         """Let what is under way come to its end, for a moment."""
@@ -136,12 +130,6 @@ class Alerts:
             return 0.0
         since = (now - group.sent_at).total_seconds()
         return max(0.0, self._settings.every - since)
-
-    def _read(self) -> dict[str, _Group]:
-        try:
-            return msgspec.json.decode(self._path.read_bytes(), type=dict[str, _Group])
-        except (OSError, *UNREADABLE):
-            return {}
 
 
 def _message(kind: str, group: _Group) -> str:

@@ -12,6 +12,8 @@ from contextlib import suppress
 from jobctl.clock import Clock
 from jobctl.runtime.family import VARIABLE
 from jobctl.runtime.log import Log
+from jobctl.runtime.process import how_it_ended
+from jobctl.runtime.systemd import PRIVATE
 
 #: Seconds before it is started again, after its first end and at most.
 PAUSE, LONGEST = 1.0, 300.0
@@ -21,7 +23,7 @@ STEADY = 60.0
 PATIENCE = 5.0
 
 # What the service manager gave to the daemon is not for it.
-_OURS = (VARIABLE, "NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID")
+_OURS = (VARIABLE, *PRIVATE)
 
 
 class Companion:
@@ -86,4 +88,4 @@ class Companion:
         if self._process.stdin is not None:
             with suppress(OSError):
                 self._process.stdin.close()
-        return f"ended by signal {-code}" if code < 0 else f"ended with exit code {code}"
+        return f"ended {how_it_ended(code)}"

@@ -125,8 +125,9 @@ class Family:
         return f"{info.st_dev}:{info.st_ino} {pid_space()}"
 
 
-def _end(record: Record, rounds: int = 5) -> list[Process]:
+def _end(record: Record) -> list[Process]:
     """Kill all of a family, and return those that do not die."""
+    rounds = 5
     # Again until there is nobody new: a process may start another as it is found.
     stubborn: list[Process] = []
     while rounds:

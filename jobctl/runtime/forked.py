@@ -12,7 +12,7 @@ from pathlib import Path
 import msgspec
 
 from jobctl.errors import HandlerError
-from jobctl.runtime import handlers
+from jobctl.runtime import handlers, loading
 from jobctl.runtime.channel import Channel, Setup
 from jobctl.runtime.joblog import Output
 from jobctl.runtime.process import adopt_orphans, die_with_parent
@@ -26,7 +26,7 @@ def load(setup: Setup) -> None:
     sys.path[:0] = [entry for entry in setup.path if entry not in sys.path]
     os.environ["JOBCTL_IMPORTING"] = "1"  # a queue.start() at the top level must not recurse
     try:
-        handlers.load(setup.entries, Path(setup.folder))
+        loading.load(setup.entries, Path(setup.folder))
         for entry in setup.processes:
             name, _, where = entry.partition("=")
             handlers.register_process(name, where, Path(setup.folder))

@@ -41,7 +41,7 @@ class Generations:
         on_ready: Callable[[Server, Ready], None],
         on_broken: Callable[[JobctlError], None],
         on_death: Callable[[], None],
-        check: Callable[[Ready], None] = lambda ready: None,
+        check: Callable[[Ready], None],
     ) -> None:
         self._family = family
         self._slots = (slots_fd, slots)

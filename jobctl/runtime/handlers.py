@@ -22,7 +22,6 @@ from jobctl.core.intake import check_name
 from jobctl.core.job import Job
 from jobctl.core.retry import RetryPolicy
 from jobctl.errors import HandlerError, InvalidJob
-from jobctl.runtime.loading import load, user_traceback
 from jobctl.runtime.parameters import (
     Function,
     Parameter,
@@ -33,21 +32,6 @@ from jobctl.runtime.parameters import (
     title,
 )
 from jobctl.runtime.places import find_place, place_of
-from jobctl.runtime.validation import InvalidData
-
-__all__ = [
-    "Handler",
-    "InvalidData",
-    "describe",
-    "find",
-    "handler",
-    "load",
-    "name_of",
-    "names",
-    "process",
-    "register_process",
-    "user_traceback",
-]
 
 F = TypeVar("F", bound=Function)
 Duration = float | str | timedelta
@@ -129,11 +113,6 @@ def handler(
     return register if name is None or isinstance(name, str) else register(name)
 
 
-def find(name: str) -> Handler | None:
-    """Return the handler of a job name, None if there is none."""
-    return _handlers.get(name)
-
-
 def handler_of(name: str) -> Handler:
     """Return the handler of a job name that has one. Raises LookupError."""
     return _handlers[name]  # KeyError is a LookupError
@@ -164,12 +143,12 @@ def process(name: str, function: Function) -> str:
     return place
 
 
-def register_process(name: str, place: str, folder: Path | None = None) -> None:
+def register_process(name: str, place: str, folder: Path) -> None:
     """Register the function at `place`, as `process` returned it, for `name`.
 
-    A path is relative to `folder` (by default the current one). Raises HandlerError.
+    A path is relative to `folder`. Raises HandlerError.
     """
-    function = find_place(place, folder or Path.cwd())
+    function = find_place(place, folder)
     check_callable(function)
     _register(name, function, {})
 

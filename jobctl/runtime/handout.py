@@ -5,9 +5,8 @@ from __future__ import annotations
 import errno
 from collections import deque
 from collections.abc import Callable, Iterable
-from typing import Any
 
-from jobctl.core.job import Job, Options
+from jobctl.core.job import AnyJob, Options
 from jobctl.runtime import judge
 from jobctl.runtime.channel import Task
 from jobctl.runtime.crew import Crew
@@ -15,8 +14,6 @@ from jobctl.runtime.member import Given, PoolWorker
 from jobctl.runtime.plan import IN_HAND, MOST, Durations
 from jobctl.runtime.settings import Terms
 from jobctl.runtime.slots import Slots
-
-AnyJob = Job[Any]
 
 _NO_ROOM = (errno.EAGAIN, errno.ENOBUFS, errno.EMFILE, errno.ENFILE, errno.ETOOMANYREFS)
 

@@ -21,7 +21,7 @@ import msgspec
 
 from jobctl.runtime.ownlog import Own
 from jobctl.runtime.process import children
-from jobctl.runtime.streams import Lines, LineWriter, own_lines, take_logging, write_all
+from jobctl.runtime.streams import Lines, LineWriter, flush, own_lines, take_logging, write_all
 from jobctl.runtime.usage import QUICK, Meter
 from jobctl.services import logfile, spool
 from jobctl.services.spool import Begun
@@ -97,7 +97,7 @@ class Output:
             return False  # a handler forked, and its child came back
         task, self._task = self._task, None
         if (sys.stdout, sys.stderr) != self._streams:
-            _flush()
+            flush()
         if task is None:
             return False
         wrote = False
@@ -217,12 +217,6 @@ class Output:
 
     def _take_streams(self) -> None:
         sys.stdout, sys.stderr = self._streams
-
-
-def _flush() -> None:
-    for stream in (sys.stdout, sys.stderr):
-        with suppress(Exception):  # a handler put it there, and may have closed it
-            stream.flush()
 
 
 def _file(fd: int) -> tuple[int, int] | None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
 from collections.abc import Collection, Iterator
 from datetime import datetime
 from typing import Any
@@ -14,6 +13,7 @@ from jobctl.core.job import UNCHARGED, Ending, Exit, Job, JobError, Outcome
 from jobctl.runtime.channel import Exited
 from jobctl.runtime.estate import NOTHING_LEFT, Remains, RemainsOf
 from jobctl.runtime.member import Given
+from jobctl.runtime.process import signal_name
 
 
 def released(now: datetime, progress: dict[str, Any] | None = None) -> Ending:
@@ -161,9 +161,5 @@ def _why(how: Exit, oom: bool) -> str:
 
 def _exit(status: int) -> Exit:
     if os.WIFSIGNALED(status):
-        number = os.WTERMSIG(status)
-        try:
-            return Exit(signal=signal.Signals(number).name)
-        except ValueError:
-            return Exit(signal=f"signal {number}")
+        return Exit(signal=signal_name(os.WTERMSIG(status)))
     return Exit(code=os.WEXITSTATUS(status))

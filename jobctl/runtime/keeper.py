@@ -20,15 +20,13 @@ import msgspec
 
 from jobctl.clock import Clock
 from jobctl.core import dependencies
-from jobctl.core.job import Ending, Job, Options, Status, finish
+from jobctl.core.job import AnyJob, Ending, Options, Status, finish
 from jobctl.core.store import Store, Transaction
 from jobctl.errors import StoreError, StoreFull, StoreUnwritable
 from jobctl.runtime import judge
 from jobctl.runtime.estate import RemainsOf, nothing
 from jobctl.runtime.plan import Plan
 from jobctl.services import progress
-
-AnyJob = Job[Any]
 
 #: Jobs that are claimed in one transaction at most.
 BATCH = 512

@@ -4,18 +4,15 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Iterator
-from typing import Any
 
 import msgspec
 
-from jobctl.core.job import Job, Options, Outcome
+from jobctl.core.job import AnyJob, Options, Outcome
 from jobctl.runtime.channel import DONT_WAIT, Channel, Report, decode_report, decode_task, pair
 from jobctl.runtime.plan import IN_HAND, MOST
 from jobctl.runtime.process import resident
 from jobctl.runtime.server import Server
 from jobctl.runtime.slots import Places, Slots
-
-AnyJob = Job[Any]
 
 
 class Given(msgspec.Struct, eq=False):

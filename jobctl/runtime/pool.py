@@ -5,11 +5,10 @@ from __future__ import annotations
 import socket
 from collections.abc import Callable, Collection, Iterable
 from datetime import datetime
-from typing import Any
 
 import msgspec
 
-from jobctl.core.job import Ending, Job, Options, Outcome
+from jobctl.core.job import AnyJob, Ending, Options, Outcome
 from jobctl.core.limits import Limits
 from jobctl.runtime import judge
 from jobctl.runtime.channel import STOP_SIGNAL, Exited, Report
@@ -22,8 +21,6 @@ from jobctl.runtime.plan import IN_HAND, Durations, Plan
 from jobctl.runtime.server import Server
 from jobctl.runtime.settings import Terms
 from jobctl.runtime.slots import Slots
-
-AnyJob = Job[Any]
 
 
 class Pool:

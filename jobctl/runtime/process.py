@@ -12,6 +12,8 @@ from typing import NamedTuple
 _PR_SET_PDEATHSIG = 1
 _PR_SET_CHILD_SUBREAPER = 36
 _PAGE = os.sysconf("SC_PAGE_SIZE")
+#: Seconds that a process has to die which was killed.
+_PATIENCE = 1.0
 
 
 class Process(NamedTuple):
@@ -133,8 +135,21 @@ def children() -> list[int]:
         return [pid for pid, fields in stats if fields and fields[1] == me]
 
 
-def kill_all(processes: Iterable[Process], patience: float = 1.0) -> None:
-    """Kill processes and wait up to `patience` seconds each until they are gone."""
+def signal_name(number: int) -> str:
+    """Return what a signal is called: `SIGKILL`, or its number if it has no name."""
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"
+
+
+def how_it_ended(code: int) -> str:
+    """Return how a process ended, of which `code` is the return code in Python."""
+    return f"by signal {-code}" if code < 0 else f"with exit code {code}"
+
+
+def kill_all(processes: Iterable[Process]) -> None:
+    """Kill processes, and wait until they are gone; for each a second at most."""
     killed = []
     for process in processes:
         try:
@@ -150,5 +165,5 @@ def kill_all(processes: Iterable[Process], patience: float = 1.0) -> None:
         else:
             os.close(fd)
     for fd in killed:
-        select.select([fd], [], [], patience)
+        select.select([fd], [], [], _PATIENCE)
         os.close(fd)

@@ -8,6 +8,7 @@ from typing import Any
 from jobctl.core.job import Job, JobError, Outcome, Status
 from jobctl.core.text import clean
 from jobctl.core.units import counted, human_duration
+from jobctl.core.wording import length_of
 from jobctl.runtime.log import Log
 
 _COMPLETED, _DONE = Outcome.COMPLETED, Status.COMPLETED
@@ -84,7 +85,5 @@ def _brief(error: JobError) -> str:
 
 
 def _duration(job: Job[Any]) -> str:
-    attempt = job.history[-1]
-    if attempt.started_at is None or attempt.finished_at is None:
-        return "?"
-    return human_duration((attempt.finished_at - attempt.started_at).total_seconds())
+    length = length_of(job.history[-1])
+    return "?" if length is None else human_duration(length)

@@ -23,6 +23,7 @@ from jobctl.runtime.channel import (
     decode_from_server,
     pair,
 )
+from jobctl.runtime.process import how_it_ended
 
 
 class Server:
@@ -58,8 +59,7 @@ class Server:
             return message
         if isinstance(message, Broken):
             raise HandlerError(message.message)
-        code = self._process.wait()
-        how = f"by signal {-code}" if code < 0 else f"with exit code {code}"
+        how = how_it_ended(self._process.wait())
         raise HandlerError(f"the handlers ended the process that imported them, {how}")
 
     def receive(self) -> FromServer | None:

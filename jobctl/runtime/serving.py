@@ -9,10 +9,9 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Iterable
-from typing import Any
 
 from jobctl.clock import Clock
-from jobctl.core.job import Ending, Job, Options
+from jobctl.core.job import AnyJob, Ending, Options
 from jobctl.core.store import Seat, Store
 from jobctl.core.units import counted
 from jobctl.errors import StoreBusy, StoreError, StoreFull
@@ -40,8 +39,6 @@ from jobctl.runtime.tally import Counting
 from jobctl.runtime.teller import Teller
 from jobctl.runtime.throttle import Throttle
 from jobctl.services.telling import Trouble
-
-AnyJob = Job[Any]
 
 #: Seconds for which the loop does nothing but to take what comes, while the store is at work.
 AT_REPORTS = 0.005

@@ -19,7 +19,8 @@ from jobctl.runtime.describe import Ended, raised, too_long
 from jobctl.runtime.handlers import handler_of
 from jobctl.runtime.interrupts import JobCancelled, JobTimeout
 from jobctl.runtime.ownlog import Own
-from jobctl.runtime.worker import WENT_WRONG, flush
+from jobctl.runtime.streams import flush
+from jobctl.runtime.worker import WENT_WRONG
 
 if TYPE_CHECKING:
     from jobctl.runtime.worker import Worker
@@ -194,11 +195,8 @@ class Shift:
         job = task.job
         handler = handler_of(job.name)
 
-        def call() -> Any:
-            return handler.function(*handler.bind(job))
-
         slots = self._worker.slots
-        calling = AsyncCall(call, task.timeout)
+        calling = AsyncCall(lambda: handler.call(job), task.timeout)
         self._calls[place] = (job.id, calling)
         telling = None
         if task.timeout is not None:  # a blocked loop does not come to it

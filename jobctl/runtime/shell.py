@@ -14,7 +14,7 @@ from typing import Any
 from jobctl.core.job import Exit, Job
 from jobctl.runtime.family import VARIABLE
 from jobctl.runtime.interrupts import ShellError
-from jobctl.runtime.process import children
+from jobctl.runtime.process import children, signal_name
 
 #: A worker ignores these, and what is ignored stays so for a command.
 _IGNORED = (signal.SIGINT, signal.SIGHUP)
@@ -55,7 +55,7 @@ class Command:
         if code > 0:
             raise ShellError(f"{self._name} ended with exit code {code}", Exit(code=code))
         if code < 0:
-            name = _signal_name(-code)
+            name = signal_name(-code)
             raise ShellError(f"{self._name} was ended by {name}", Exit(signal=name))
         return {"exit_code": code}
 
@@ -84,10 +84,3 @@ class Command:
             self._process.returncode = os.waitstatus_to_exitcode(status)
             self.max_rss = usage.ru_maxrss * 1024
         return self._process.returncode
-
-
-def _signal_name(number: int) -> str:
-    try:
-        return signal.Signals(number).name
-    except ValueError:
-        return f"signal {number}"

@@ -16,8 +16,8 @@ import stat
 import struct
 from pathlib import Path
 
-#: What stands there may be a FIFO or a link: nobody waits for the one or follows the other.
-_OURS = os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
+from jobctl.services.whole import OURS
+
 _SIZE = 320
 _ID_BYTES = 128
 _BEGUN = struct.Struct("<dH")
@@ -41,7 +41,7 @@ class Slots:
         """Make the file, empty, and return its descriptor."""
         # Appending: workers inherit the descriptor, and a handler that writes into all that
         # it finds must not write into what the daemon believes of the others.
-        fd = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | _OURS, 0o600)
+        fd = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | OURS, 0o600)
         try:
             if not stat.S_ISREG(os.fstat(fd).st_mode):
                 what = "it is not a regular file, move it away"
@@ -58,7 +58,7 @@ class Slots:
     def read_begun(path: Path) -> set[str]:
         """Return the jobs that the workers of an earlier daemon had begun."""
         try:
-            with open(os.open(path, os.O_RDONLY | _OURS), "rb") as file:
+            with open(os.open(path, os.O_RDONLY | OURS), "rb") as file:
                 content = file.read() or b""  # None of a FIFO that nobody writes to
         except OSError:
             return set()

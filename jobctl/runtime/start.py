@@ -12,7 +12,7 @@ import msgspec
 from jobctl.core.job import Options, Outcome
 from jobctl.core.retry import RetryPolicy
 from jobctl.core.store import AnyJob, Store
-from jobctl.core.text import nearest
+from jobctl.core.text import meant
 from jobctl.errors import ConfigError
 from jobctl.runtime.channel import Ready
 from jobctl.runtime.estate import RemainsOf
@@ -75,10 +75,8 @@ def unknown_jobs(
 def no_handler(job: str, known: Iterable[str]) -> str:
     """Return what is wrong with a job that none of the known handlers runs."""
     names = sorted(known)
-    right = nearest(job, names)
-    if right:
-        return f"no handler is called {job}: did you mean {right}?"
-    return f"no handler is called {job}: there are {', '.join(names[:20]) or 'none'}"
+    hint = meant(job, names, f"there are {', '.join(names[:20]) or 'none'}")
+    return f"no handler is called {job}: {hint}"
 
 
 def recover_all(

@@ -58,6 +58,14 @@ def write_all(fd: int, data: bytes) -> None:
             data = data[os.write(fd, data) :]
 
 
+def flush() -> None:
+    """Write out what handlers have printed."""
+    for stream in (sys.stdout, sys.stderr):
+        # A handler may have closed or replaced it: its output is lost, not its job.
+        with suppress(Exception):
+            stream.flush()
+
+
 class LineWriter(io.TextIOBase):
     """A text stream that holds nothing back; `lines` are for who has no lines of his own."""
 

@@ -9,11 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from jobctl.clock import Clock
-from jobctl.core.job import Job
+from jobctl.core.job import AnyJob
 from jobctl.core.limits import Limits, by_name
 from jobctl.services.rates import read_rates, write_rates
-
-AnyJob = Job[Any]
 
 #: Seconds between two writes of the file.
 EVERY = 1.0

@@ -95,8 +95,8 @@ def _model_faults(faults: list[dict[str, Any]]) -> str:
     return "; ".join(lines)
 
 
-def _path(parts: Iterable[str | int], start: str = "data") -> str:
-    path = start
+def _path(parts: Iterable[str | int]) -> str:
+    path = "data"
     for part in parts:
         plain = isinstance(part, str) and _FIELD.fullmatch(part)
         path += f".{part}" if plain else f"[{part!r}]"

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
-import sys
 from collections.abc import Callable
-from contextlib import suppress
 from datetime import timedelta
 from signal import ITIMER_REAL, setitimer
 from types import FrameType
@@ -25,7 +23,7 @@ from jobctl.runtime.joblog import Output
 from jobctl.runtime.plan import SHORT
 from jobctl.runtime.process import peak, reset_peak
 from jobctl.runtime.slots import Slots
-from jobctl.runtime.streams import Lines, write_all
+from jobctl.runtime.streams import Lines, flush, write_all
 from jobctl.runtime.surroundings import Surroundings
 from jobctl.runtime.usage import Meter
 
@@ -250,11 +248,3 @@ class Worker:
             self._stop_async()
         else:
             raise JobCancelled
-
-
-def flush() -> None:
-    """Write out what handlers have printed."""
-    for stream in (sys.stdout, sys.stderr):
-        # A handler may have closed or replaced it: its output is lost, not its job.
-        with suppress(Exception):
-            stream.flush()

@@ -66,9 +66,3 @@ class Beside:
         from jobctl.services.growth import Growth
 
         return Growth(self._store.files, job_id, once=once)
-
-    def read_log(self, job_id: str) -> bytes:
-        """Return all that a job's handlers have written so far. Raises OSError."""
-        from jobctl.services.growth import read_log
-
-        return read_log(self._store.files, job_id)

@@ -17,12 +17,11 @@ from jobctl.core.store import AnyJob, Store, Transaction
 from jobctl.core.text import unknown
 from jobctl.errors import InvalidJob, StaleJob, WrongStatus
 from jobctl.services.beside import Beside
+from jobctl.services.cleaning import SHOWN
 from jobctl.services.verbs import VERBS
 
 #: How many jobs one transaction changes.
 STEP = 2000
-#: How many jobs are shown of those that match.
-SHOWN = 10
 
 
 class Step(msgspec.Struct, frozen=True):

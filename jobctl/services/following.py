@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterator
 
 from jobctl.clock import Clock
 from jobctl.core.store import AnyJob, Store
-from jobctl.errors import NotFound
 from jobctl.services.growth import Growth
+from jobctl.services.waiting import present
 
 # Seconds between two looks: short at first, for jobs that are short.
 SHORTEST, LONGEST = 0.01, 0.1
@@ -37,7 +37,8 @@ def follow(
         newer = store.version()
         if job is None or newer != version:
             version, known = newer, job
-            job = _read(store, job_id, known)
+            gone = "there is no job {}" if known is None else "job {} was deleted meanwhile"
+            job = present(store, job_id, gone)
             if job != known:
                 busy = True
                 yield job
@@ -53,11 +54,3 @@ def follow(
                 return
             pause = min(pause, rest)
         nap(pause)
-
-
-def _read(store: Store, job_id: str, known: AnyJob | None) -> AnyJob:
-    job = store.get(job_id)
-    if job is None:
-        what = "there is no job {}" if known is None else "job {} was deleted meanwhile"
-        raise NotFound(what.format(job_id))
-    return job

@@ -171,8 +171,3 @@ def _lost(fd: int) -> tuple[int, int]:
         at += len(content)
         before = text[-_CARRY:]
     return 0, 0
-
-
-def read_log(files: Path, job_id: str) -> bytes:
-    """Return all that a job has written so far. Raises OSError."""
-    return b"".join(Growth(files, job_id, once=True).more())

@@ -12,7 +12,7 @@ from jobctl.core.note import SCHEDULE
 from jobctl.core.store import AnyJob, Store
 from jobctl.core.units import human_duration
 from jobctl.errors import StoreError
-from jobctl.services.pausing import paused
+from jobctl.services.pausing import paused, subject, undo
 
 if TYPE_CHECKING:
     from jobctl.core.schedule import Schedule
@@ -71,8 +71,7 @@ def _daemon(store: Store, patience: float) -> Iterator[Check]:
     if pulse.pid is None:
         yield Check("daemon", False, "no daemon runs: start `jobctl run`")
         return
-    who = f"process {pulse.pid}" if pulse.pid else "a process that cannot be named"
-    yield Check("daemon", True, f"{who} is the daemon")
+    yield Check("daemon", True, f"{pulse.who} is the daemon")
     if pulse.moving:
         yield Check("loop", True, "the daemon answers")
     else:
@@ -93,9 +92,7 @@ def _paused(store: Store) -> Iterator[Check]:
     """Say what rests: nothing is wrong with that, but who wonders why should read it."""
     try:
         for pause in paused(store):
-            who = "all jobs rest" if pause.name is None else f"jobs of {pause.name} rest"
-            undo = f"jobctl resume {pause.name or ''}".rstrip()
-            yield Check("paused", True, f"{who} until `{undo}`")
+            yield Check("paused", True, f"{subject(pause)} until `{undo(pause)}`")
     except StoreError as err:
         yield Check("paused", False, str(err))
 

@@ -13,6 +13,7 @@ from datetime import datetime
 from pathlib import Path
 
 from jobctl.services.logread import seek
+from jobctl.services.whole import OURS
 
 #: Lines of the log, and characters of each, that the record of a failed attempt keeps.
 TAIL_LINES = 20
@@ -147,7 +148,7 @@ def _punch(fd: int, offset: int, length: int) -> None:
 def copy(source: int, path: str, start: int) -> None:
     """Append a file from `start` on to a log; holes stay holes. Raises OSError."""
     size = os.fstat(source).st_size
-    fd = os.open(path, os.O_WRONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
+    fd = os.open(path, os.O_WRONLY | OURS)
     try:
         shift = os.fstat(fd).st_size - start
         at = start
@@ -167,7 +168,7 @@ def tail(path: str | Path, since: datetime | None = None) -> tuple[str, ...] | N
     With `since`, None too if nothing was written after that time.
     """
     try:
-        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
+        fd = os.open(path, os.O_RDONLY | OURS)
     except OSError:
         return None
     try:

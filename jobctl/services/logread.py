@@ -11,6 +11,8 @@ from collections import deque
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
+from jobctl.services.whole import OURS
+
 #: The most that is read at once, and the longest line that is kept in one, in bytes.
 PIECE = 64 * 1024
 LONGEST_LINE = 1024 * 1024
@@ -21,12 +23,6 @@ class Part(NamedTuple):
 
     length: int
     content: bytes | None
-
-    def from_byte(self, skip: int) -> bytes:
-        """Return what is shown of it if its first bytes are not."""
-        if self.content is None:
-            return gap(self.length - skip) if skip < self.length else b""
-        return self.content[skip:]
 
 
 def gap(length: int) -> bytes:
@@ -39,8 +35,8 @@ def open_file(path: str) -> int | None:
 
     Raises OSError if it is there and cannot be read.
     """
-    try:  # O_NONBLOCK: nobody waits for a FIFO that stands in its place
-        return os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
+    try:
+        return os.open(path, os.O_RDONLY | OURS)
     except FileNotFoundError:
         return None
 

@@ -114,7 +114,7 @@ class Looking:
 
         A status and a name may be several, with commas; in a name `*` stands for any text.
         """
-        return self.page(_chosen(filter, status, name), limit=limit, offset=offset).jobs
+        return self.page(chosen(filter, status, name), limit=limit, offset=offset).jobs
 
     def page(
         self,
@@ -195,10 +195,6 @@ class Looking:
         """Return the log of a job, to be read while it grows; `once` if it is read once."""
         return self._beside.log(job_id, once=once)
 
-    def read_log(self, job_id: str) -> bytes:
-        """Return all that a job's handlers have written so far. Raises OSError."""
-        return self._beside.read_log(job_id)
-
     def follow(
         self, job_id: str, growth: Growth, timeout: float | None = None
     ) -> Iterator[AnyJob | bytes]:
@@ -210,10 +206,6 @@ class Looking:
 
         return follow(self._store, self._clock, self._nap, growth, job_id, timeout)
 
-    def has_daemon(self) -> bool:
-        """Return whether a daemon has the seat of this store."""
-        return self._store.pulse(0).pid is not None
-
 
 def parsed(filter: Filter | str | None) -> Filter:
     """Return what was given as a filter; None is one that every job passes."""
@@ -224,9 +216,13 @@ def parsed(filter: Filter | str | None) -> Filter:
     return EVERY if filter is None else Filter.parse(filter)
 
 
-def _chosen(
+def chosen(
     filter: Filter | str | None, status: Status | str | None, name: str | None
 ) -> Filter:
+    """Return a filter with what is said beside it: statuses and names, with commas.
+
+    Raises InvalidFilter, or InvalidJob for an unknown status.
+    """
     from jobctl.core import filters
 
     wanted = parsed(filter)

@@ -1,4 +1,4 @@
-"""What is noted of a schedule beside its ticks: a success, an open job, its end."""
+"""How a schedule stands, and what is noted of it: a success, an open job, its end."""
 
 from __future__ import annotations
 
@@ -8,7 +8,16 @@ import msgspec
 
 from jobctl.core.note import SCHEDULE
 from jobctl.core.standing import Standing, note_of, remembered, standing_of
-from jobctl.core.store import Transaction
+from jobctl.core.store import Store, Transaction
+
+
+def standing_in(store: Store, name: str) -> Standing | None:
+    """Return where a schedule stands, None if the store knows nothing of it."""
+    # Of the keys that begin with a name it is the first itself.
+    for note in store.notes(SCHEDULE, name, limit=1):
+        if note.key == name:
+            return standing_of(note)
+    return None
 
 
 def finished(tx: Transaction, name: str, at: datetime, now: datetime) -> Standing | None:

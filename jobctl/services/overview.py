@@ -13,7 +13,7 @@ from jobctl.core.job import Status
 from jobctl.core.store import AnyJob, Pulse, Stats, Store
 from jobctl.services import pausing, spool
 from jobctl.services.pausing import Pause
-from jobctl.services.telling import State, read_told
+from jobctl.services.telling import State, read_told, told_by
 
 #: How many of the running jobs are looked at, and of those that failed last.
 RUNNING, FAILED = 50, 3
@@ -122,5 +122,5 @@ def _later(now: datetime) -> datetime:
 
 
 def _state(files: Path, daemon: Pulse) -> State | None:
-    told = read_told(files)
-    return told.state if told is not None and told.pid == daemon.pid else None
+    told = told_by(read_told(files), daemon)
+    return None if told is None else told.state

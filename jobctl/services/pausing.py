@@ -55,6 +55,16 @@ def paused(store: Store) -> list[Pause]:
     return [_pause(note) for note in store.notes(PAUSE)]
 
 
+def subject(pause: Pause) -> str:
+    """Return what rests, as the beginning of a sentence."""
+    return "all jobs rest" if pause.name is None else f"jobs of {pause.name} rest"
+
+
+def undo(pause: Pause) -> str:
+    """Return the command that ends a pause."""
+    return "jobctl resume" if pause.name is None else f"jobctl resume {pause.name}"
+
+
 def _key(name: str | None) -> str:
     if name is None:
         return EVERYTHING

@@ -15,7 +15,8 @@ from zlib import crc32
 
 import msgspec
 
-from jobctl.core.job import Job, Status
+from jobctl.core.job import Job
+from jobctl.services.whole import OURS
 
 #: Bytes of the file; a record never takes more.
 SIZE = 4096
@@ -52,9 +53,7 @@ def pack(began: float, body: bytes) -> bytes:
 def read(folder: str, job_id: str, since: datetime | None) -> dict[str, Any] | None:
     """Return what a job has said of its progress in an attempt that began after `since`."""
     try:
-        fd = os.open(
-            f"{folder}/{job_id}", os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
-        )
+        fd = os.open(f"{folder}/{job_id}", os.O_RDONLY | OURS)
     except OSError:
         return None
     try:
@@ -89,8 +88,6 @@ def forget(folder: str, job_id: str) -> None:
 
 
 def shown(files: Path, job: Job[Any]) -> Job[Any]:
-    """Return a job with the progress that it has now."""
-    if job.status is not Status.RUNNING:
-        return job
+    """Return a running job with the progress that it has now."""
     found = read(folder_in(files), job.id, job.started_at)
     return job if found is None else msgspec.structs.replace(job, progress=found)

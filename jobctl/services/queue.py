@@ -9,7 +9,8 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from jobctl.clock import Clock
-from jobctl.core.intake import MAX_DATA, new_job, own_id, parse_time, random_ids
+from jobctl.core.intake import MAX_DATA, new_job, own_id, random_ids
+from jobctl.core.options import parse_time
 from jobctl.core.store import AnyJob, Store
 from jobctl.errors import InvalidJob
 from jobctl.services import pausing
@@ -32,8 +33,6 @@ from jobctl.services.verbs import CANCEL, DELETE, RETRY, Verb
 if TYPE_CHECKING:
     from jobctl.core.filters import Filter
     from jobctl.services.bulk import Bulk
-
-if TYPE_CHECKING:
     from jobctl.services.explaining.answer import Explanation
     from jobctl.services.explaining.case import Say
     from jobctl.services.telling import Rules
@@ -217,16 +216,14 @@ class QueueService(Looking):
         """Let go of the store."""
         self._store.close()
 
-    def cleanup_matches(
-        self, before: datetime | None = None, filter: Filter | str | None = None
-    ) -> tuple[int, _Jobs]:
+    def cleanup_matches(self, before: datetime | None = None) -> tuple[int, _Jobs]:
         """Return how many jobs `cleanup` would delete, and the first of them.
 
         What the retention would delete for its age only.
         """
-        if before is None and filter is None:
+        if before is None:
             return self._cleaning.matches()
-        bulk = self.bulk("cleanup", finished(before, filter))
+        bulk = self.bulk("cleanup", finished(before, None))
         return bulk.matched(), bulk.first()
 
     def _wanted(

@@ -23,9 +23,9 @@ from jobctl.core.standing import (
     tick_of_note,
 )
 from jobctl.core.store import Store
-from jobctl.core.text import nearest
+from jobctl.core.text import meant
 from jobctl.errors import NotFound
-from jobctl.services.marks import gone
+from jobctl.services.marks import gone, standing_in
 from jobctl.services.ticking import trigger
 
 
@@ -55,14 +55,14 @@ class SchedulerService:
         schedule = self._declared.get(name)
         if schedule is None:
             return None
-        return shown(schedule, self._standing(name), self._clock.now())
+        standing = standing_in(self._store, name) or Standing()
+        return shown(schedule, standing, self._clock.now())
 
     def required(self, name: str) -> Schedule:
         """Return a schedule and how it stands. Raises NotFound."""
         found = self.get(name)
         if found is None:
-            right = nearest(name, list(self._declared))
-            hint = f"did you mean {right}?" if right else "`jobctl schedule list` shows them"
+            hint = meant(name, self._declared, "`jobctl schedule list` shows them")
             raise NotFound(f"there is no schedule {show(name)[1:-1]}: {hint}")
         return found
 
@@ -122,12 +122,6 @@ class SchedulerService:
     def close(self) -> None:
         """Let go of the store."""
         self._store.close()
-
-    def _standing(self, name: str) -> Standing:
-        for note in self._store.notes(SCHEDULE, name):
-            if note.key == name:
-                return standing_of(note)
-        return Standing()
 
     def _switch(self, name: str, *, on: bool) -> Schedule:
         self.required(name)

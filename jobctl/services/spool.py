@@ -17,6 +17,7 @@ from typing import NamedTuple
 import msgspec
 
 from jobctl.services import logfile
+from jobctl.services.whole import OURS
 
 _FOLDER = ".spools"  # in that of the logs, of which there may be a million
 _HEAD = struct.Struct("<ddqIqH128s")  # began, CPU and peak before, attempt, start, length, id
@@ -161,9 +162,7 @@ def pids(folder: str) -> list[int]:
 def open_spool(folder: str, pid: int) -> tuple[int, Begun] | None:
     """Open a worker's spool to read; return its descriptor and the job that it is at."""
     try:
-        fd = os.open(
-            path_of(folder, pid), os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
-        )
+        fd = os.open(path_of(folder, pid), os.O_RDONLY | OURS)
     except OSError:
         return None
     begun = said(fd)
@@ -183,10 +182,9 @@ def said(fd: int) -> Begun | None:
 
 def limit_running(folder: str, pid: int, limit: int) -> None:
     """Keep what a worker has on disk now within bounds."""
-    path = path_of(folder, pid)
     with suppress(OSError):
-        logfile.punch(path, limit)
-        begun = _begun(path)
+        logfile.punch(path_of(folder, pid), limit)
+        begun = _begun(folder, pid)
         if begun is not None and begun.start:
             logfile.punch(logfile.path_in(folder, begun.job_id), limit)
 
@@ -196,20 +194,15 @@ def workers(files: Path) -> dict[str, int]:
     folder = logfile.folder_in(files)
     found = {}
     for pid in pids(folder):
-        begun = _begun(path_of(folder, pid))
+        begun = _begun(folder, pid)
         if begun is not None:
             found[begun.job_id] = pid
     return found
 
 
-def worker_of(files: Path, job_id: str) -> int | None:
-    """Return the process that runs a job; None for one that shares it, or runs nowhere."""
-    return workers(files).get(job_id)
-
-
-def _begun(path: str) -> Begun | None:
-    try:
-        with open(path, "rb") as file:
-            return unpack(file.read(START))
-    except OSError:
+def _begun(folder: str, pid: int) -> Begun | None:
+    found = open_spool(folder, pid)
+    if found is None:
         return None
+    os.close(found[0])
+    return found[1]

@@ -14,6 +14,7 @@ from typing import Any
 import msgspec
 
 from jobctl.core.job import Options
+from jobctl.core.store import Pulse
 from jobctl.services.whole import read_whole, write_whole
 
 _FILE = "daemon.json"
@@ -66,6 +67,14 @@ def write_told(folder: Path, told: Told) -> None:
 def read_told(folder: Path) -> Told | None:
     """Return what the last daemon told, None if it left nothing."""
     return read_whole(folder / _FILE, Told)
+
+
+def told_by(told: Told | None, daemon: Pulse) -> Told | None:
+    """Return what was told if the daemon that runs has told it.
+
+    One that cannot be named is taken for the one that did.
+    """
+    return told if told is not None and daemon.pid in (told.pid, 0) else None
 
 
 def forget_told(folder: Path) -> None:

@@ -49,7 +49,7 @@ def wait_for(
     deadline = None if timeout is None else clock.monotonic() + timeout
     # Taken before the jobs are read: what changes meanwhile shows in the next version.
     version = store.version()
-    jobs = {job_id: _read(store, job_id, "there is no job {}") for job_id in job_ids}
+    jobs = {job_id: present(store, job_id, "there is no job {}") for job_id in job_ids}
     pause = SHORTEST
     while left := [job_id for job_id, job in jobs.items() if not job.status.finished]:
         if deadline is not None:
@@ -65,12 +65,13 @@ def wait_for(
             continue
         version, began = newer, clock.monotonic()
         for job_id in left:
-            jobs[job_id] = _read(store, job_id, "job {} was deleted while it was waited for")
+            jobs[job_id] = present(store, job_id, "job {} was deleted while it was waited for")
         pause = max(SHORTEST, IDLE * (clock.monotonic() - began))
     return Waited(list(jobs.values()), left)
 
 
-def _read(store: Store, job_id: str, missing: str) -> AnyJob:
+def present(store: Store, job_id: str, missing: str) -> AnyJob:
+    """Return a job; `missing`, with the id in its braces, says in NotFound that it is gone."""
     job = store.get(job_id)
     if job is None:
         raise NotFound(missing.format(show(job_id)[1:-1]))

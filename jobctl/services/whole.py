@@ -13,13 +13,13 @@ from jobctl.core.unreadable import UNREADABLE
 
 T = TypeVar("T")
 #: What stands there may be a FIFO or a link: nobody waits for the one or follows the other.
-_OURS = os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
+OURS = os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
 
 
 def write_whole(path: Path, value: Any) -> None:
     """Write a value as JSON in place of what is there, 0600 and not synced. Raises OSError."""
     draft = path.with_name(f"{path.name}.new")
-    fd = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | _OURS, 0o600)
+    fd = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | OURS, 0o600)
     with open(fd, "wb") as file:
         file.write(msgspec.json.encode(value))
     draft.rename(path)
@@ -28,7 +28,7 @@ def write_whole(path: Path, value: Any) -> None:
 def read_whole(path: Path, kind: type[T]) -> T | None:
     """Return what stands in a file, None if it is missing, broken, or of another version."""
     try:
-        fd = os.open(path, os.O_RDONLY | _OURS)
+        fd = os.open(path, os.O_RDONLY | OURS)
         with open(fd, "rb") as file:
             if not stat.S_ISREG(os.fstat(fd).st_mode):
                 return None

@@ -8,35 +8,33 @@ from typing import Any
 from litestar import Response, post
 from litestar.params import RawBody
 
-from jobctl.core.intake import OPTIONS
+from jobctl.core.options import OPTIONS
 from jobctl.core.shell import kept
 from jobctl.errors import InvalidJob
 from jobctl.services.adding import Added
 from jobctl.web import asked, records
 from jobctl.web.backend import Backend, Services
-from jobctl.web.docs import doc
+from jobctl.web.docs import route
 from jobctl.web.jobs import ROOT
 from jobctl.web.problems import Refused
 
 
-@post(
+@route(
+    post,
     ROOT,
-    sync_to_thread=True,
-    opt=doc(
-        "Add a job. It is durable when this answers.",
-        records.JobRecord,
-        status=201,
-        body=records.NewJob,
-        example={"name": "send-email", "data": {"to": "ann@example.com"}, "priority": 5},
-        also={200: "A job with that id is there and was kept."},
-        errors={
-            403: "Shell jobs are not allowed.",
-            404: "A job of `after` is not there.",
-            409: "The id is taken (`if_exists` error), or its job is running (replace).",
-            429: "Too many were added: [dashboard] add_rate.",
-        },
-        headers={"Location": "Where the job is."},
-    ),
+    "Add a job. It is durable when this answers.",
+    records.JobRecord,
+    status=201,
+    body=records.NewJob,
+    example={"name": "send-email", "data": {"to": "ann@example.com"}, "priority": 5},
+    also={200: "A job with that id is there and was kept."},
+    errors={
+        403: "Shell jobs are not allowed.",
+        404: "A job of `after` is not there.",
+        409: "The id is taken (`if_exists` error), or its job is running (replace).",
+        429: "Too many were added: [dashboard] add_rate.",
+    },
+    headers={"Location": "Where the job is."},
 )
 def add_job(body: RawBody, backend: Services) -> Response[Any]:
     new = asked.body(body, records.NewJob)

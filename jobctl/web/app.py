@@ -35,7 +35,7 @@ from jobctl.web.wire import App
 ENVELOPE = 64 * 1024
 
 
-def build(backend: Backend, token: str, hosts: Collection[str] = ()) -> Gate:
+def build(backend: Backend, token: str, hosts: Collection[str]) -> Gate:
     """Return the application as a server runs it."""
     app = Litestar(
         [

@@ -9,7 +9,7 @@ import msgspec
 from litestar import Request
 
 from jobctl.core.data import parse_json, show
-from jobctl.core.text import nearest
+from jobctl.core.text import meant
 from jobctl.errors import InvalidJob
 from jobctl.web.problems import Refused
 
@@ -47,10 +47,8 @@ def _convert(value: Any, kind: type[T], *, strict: bool) -> T:
     if isinstance(value, dict):
         for key in value:
             if key not in known:
-                right = nearest(key, known)
                 there = f"there are {', '.join(known)}" if known else "none is known here"
-                hint = f"did you mean {right}?" if right else there
-                raise InvalidJob(f"field {show(key)} is unknown: {hint}")
+                raise InvalidJob(f"field {show(key)} is unknown: {meant(key, known, there)}")
     try:
         return msgspec.convert(value, kind, strict=strict)
     except msgspec.ValidationError as err:

@@ -13,6 +13,7 @@ from hmac import compare_digest
 from pathlib import Path
 
 from jobctl.errors import ConfigError
+from jobctl.services.whole import OURS
 from jobctl.web.wire import Headers, values
 
 VARIABLE = "JOBCTL_TOKEN"
@@ -44,7 +45,7 @@ def find_token(folder: Path, environ: Mapping[str, str]) -> str:
 
 def _read(path: Path) -> str | None:
     try:
-        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
+        fd = os.open(path, os.O_RDONLY | OURS)
     except FileNotFoundError:
         return None
     with open(fd, encoding="utf-8") as file:

@@ -36,9 +36,7 @@ class Backend:
     holds from then on, what is wrong leaves all as it was.
     """
 
-    def __init__(
-        self, store: Store, config: Config, reread: Callable[[], Config] | None = None
-    ) -> None:
+    def __init__(self, store: Store, config: Config, reread: Callable[[], Config]) -> None:
         self.store = store
         self.clock = SystemClock()
         self.figures = Figures(store.files)
@@ -46,7 +44,7 @@ class Backend:
         self.closing = threading.Event()
         #: Streams that are open.
         self.streams = 0
-        self._reread = reread or (lambda: config)
+        self._reread = reread
         self._lock = threading.Lock()
         self._looked = self.clock.monotonic()
         self._use(config)

@@ -49,8 +49,8 @@ HEADERS: Headers = [
 class Gate:
     """An ASGI application that lets through what may pass to the one behind it.
 
-    `max_body` is in bytes, `patience` seconds for a body. `hosts` are names, with a port
-    where there is one, under which it may be asked beside the address that it listens on.
+    `max_body` is in bytes. `hosts` are names, with a port where there is one, under which it
+    may be asked beside the address that it listens on.
     """
 
     def __init__(
@@ -60,14 +60,12 @@ class Gate:
         *,
         token: str,
         max_body: int,
-        hosts: Collection[str] = (),
-        patience: float = PATIENCE,
+        hosts: Collection[str],
     ) -> None:
         self._app = app
         self._token = token
         self._max_body = max_body
         self._hosts = frozenset(host.lower() for host in hosts)
-        self._patience = patience
         self._failures = Rate(clock, FAILURES, 60.0)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -75,7 +73,7 @@ class Gate:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        incoming = Incoming(receive, self._max_body, self._patience)
+        incoming = Incoming(receive, self._max_body, PATIENCE)
         writing = scope["method"] not in _READING
         try:
             names = self._check_host(scope)

@@ -8,32 +8,29 @@ from litestar import delete, get, post
 from litestar.params import FromPath
 
 from jobctl.core.data import show
-from jobctl.core.filters import Filter, with_name, with_status
 from jobctl.errors import InvalidJob
 from jobctl.services.explaining.answer import Explanation
-from jobctl.services.looking import parsed
+from jobctl.services.looking import chosen
 from jobctl.web import asked, records
 from jobctl.web.asked import AnyRequest
 from jobctl.web.backend import Services
-from jobctl.web.docs import NO_JOB, WRONG_STATUS, doc
+from jobctl.web.docs import NO_JOB, WRONG_STATUS, route
 
 ROOT = "/api/admin/jobs"
 
 
-@get(
+@route(
+    get,
     ROOT,
-    sync_to_thread=True,
-    opt=doc(
-        "Jobs, the newest first. A page may have less than `limit` and still a `next`: what a "
-        "filter asks of data or errors is looked for in some hundred jobs at a time.",
-        records.Jobs,
-        query=records.Page,
-    ),
+    "Jobs, the newest first. A page may have less than `limit` and still a `next`: what a "
+    "filter asks of data or errors is looked for in some hundred jobs at a time.",
+    records.Jobs,
+    query=records.Page,
 )
 def list_jobs(request: AnyRequest, backend: Services) -> records.Jobs:
     asked_for = asked.query(request, records.Page)
     page = backend.queue.page(
-        _wanted(asked_for),
+        chosen(asked_for.filter, asked_for.status, asked_for.name),
         limit=asked_for.limit,
         offset=asked_for.offset,
         after=_after(asked_for.cursor),
@@ -48,15 +45,6 @@ def list_jobs(request: AnyRequest, backend: Services) -> records.Jobs:
     )
 
 
-def _wanted(page: records.Page) -> Filter:
-    wanted = parsed(page.filter)
-    if page.status is not None:
-        wanted &= with_status(page.status)
-    if page.name is not None:
-        wanted &= with_name(page.name)
-    return wanted
-
-
 def _after(cursor: str | None) -> int | None:
     if cursor is None:
         return None
@@ -65,60 +53,50 @@ def _after(cursor: str | None) -> int | None:
     return int(cursor)
 
 
-@get(
-    f"{ROOT}/{{job_id:str}}",
-    sync_to_thread=True,
-    opt=doc("One job.", records.JobRecord, errors=NO_JOB),
-)
+@route(get, f"{ROOT}/{{job_id:str}}", "One job.", records.JobRecord, errors=NO_JOB)
 def show_job(job_id: FromPath[str], backend: Services) -> dict[str, Any]:
     return backend.record(backend.required(job_id))
 
 
-@delete(
+@route(
+    delete,
     f"{ROOT}/{{job_id:str}}",
-    sync_to_thread=True,
-    opt=doc(
-        "Delete a job that is not running, and its log.",
-        status=204,
-        errors={**NO_JOB, **WRONG_STATUS},
-    ),
+    "Delete a job that is not running, and its log.",
+    status=204,
+    errors={**NO_JOB, **WRONG_STATUS},
 )
 def delete_job(job_id: FromPath[str], backend: Services) -> None:
     backend.queue.delete(job_id)
 
 
-@post(
+@route(
+    post,
     f"{ROOT}/{{job_id:str}}/retry",
-    status_code=200,
-    sync_to_thread=True,
-    opt=doc(
-        "Make a failed or cancelled job pending again.",
-        records.JobRecord,
-        errors={**NO_JOB, **WRONG_STATUS},
-    ),
+    "Make a failed or cancelled job pending again.",
+    records.JobRecord,
+    errors={**NO_JOB, **WRONG_STATUS},
 )
 def retry_job(job_id: FromPath[str], backend: Services) -> dict[str, Any]:
     return backend.record(backend.queue.retry(job_id))
 
 
-@post(
+@route(
+    post,
     f"{ROOT}/{{job_id:str}}/cancel",
-    status_code=200,
-    sync_to_thread=True,
-    opt=doc(
-        "Cancel a pending job, or ask a running one to end.",
-        records.JobRecord,
-        errors={**NO_JOB, **WRONG_STATUS},
-    ),
+    "Cancel a pending job, or ask a running one to end.",
+    records.JobRecord,
+    errors={**NO_JOB, **WRONG_STATUS},
 )
 def cancel_job(job_id: FromPath[str], backend: Services) -> dict[str, Any]:
     return backend.record(backend.queue.cancel(job_id))
 
 
-@get(
+@route(
+    get,
     f"{ROOT}/{{job_id:str}}/explain",
-    sync_to_thread=True,
-    opt=doc("Why a job does not run, and what helps.", Explanation, errors=NO_JOB),
+    "Why a job does not run, and what helps.",
+    Explanation,
+    errors=NO_JOB,
 )
 def explain_job(job_id: FromPath[str], backend: Services) -> Explanation:
     return backend.queue.explain(job_id)

@@ -10,7 +10,7 @@ from litestar.params import FromPath
 from jobctl.errors import StoreError
 from jobctl.web.asked import AnyRequest
 from jobctl.web.backend import Services
-from jobctl.web.docs import NO_JOB, doc
+from jobctl.web.docs import NO_JOB, route
 from jobctl.web.jobs import ROOT
 from jobctl.web.problems import Refused
 
@@ -18,23 +18,21 @@ _MEDIA = "text/plain"
 _RANGE = re.compile(r"bytes=(\d{0,15})-(\d{0,15})", re.ASCII)
 
 
-@get(
+@route(
+    get,
     f"{ROOT}/{{job_id:str}}/log",
-    sync_to_thread=True,
-    opt=doc(
-        "What the handlers of a job have written so far; empty if nothing. `Range: "
-        "bytes=N-` asks for what came after N bytes.",
-        str,
-        media=_MEDIA,
-        also={206: "The bytes that were asked for."},
-        errors={**NO_JOB, 416: "The log has no such bytes (yet, or any more)."},
-        headers={"Accept-Ranges": "bytes"},
-    ),
+    "What the handlers of a job have written so far; empty if nothing. `Range: "
+    "bytes=N-` asks for what came after N bytes.",
+    str,
+    media=_MEDIA,
+    also={206: "The bytes that were asked for."},
+    errors={**NO_JOB, 416: "The log has no such bytes (yet, or any more)."},
+    headers={"Accept-Ranges": "bytes"},
 )
 def read_log(request: AnyRequest, job_id: FromPath[str], backend: Services) -> Response[bytes]:
     job = backend.required(job_id)
     try:
-        content = backend.queue.read_log(job.id)
+        content = b"".join(backend.queue.log(job.id, once=True).more())
     except OSError as err:
         raise StoreError(f"the log of job {job.id} cannot be read: {err.strerror}") from err
     size = len(content)

@@ -17,11 +17,11 @@ from jobctl.errors import InvalidJob
 from jobctl.services import spool
 from jobctl.services.health import due_since
 from jobctl.services.pausing import Pause
-from jobctl.services.telling import read_told
+from jobctl.services.telling import read_told, told_by
 from jobctl.web import asked
 from jobctl.web.asked import AnyRequest
 from jobctl.web.backend import Backend, Services
-from jobctl.web.docs import doc
+from jobctl.web.docs import route
 from jobctl.web.plots import RANGES, Plot
 from jobctl.web.records import Counts, JobRecord
 
@@ -81,11 +81,7 @@ class Handlers(msgspec.Struct):
     handlers: dict[str, Any]
 
 
-@get(
-    "/api/admin/overview",
-    sync_to_thread=True,
-    opt=doc("What runs, what waits, and who runs it.", Overview),
-)
+@route(get, "/api/admin/overview", "What runs, what waits, and who runs it.", Overview)
 def overview(backend: Services) -> Overview:
     now = backend.clock.now()
     oldest = backend.store.oldest_due(now)
@@ -115,8 +111,8 @@ def _daemon(backend: Backend) -> Daemon | None:
     pulse = backend.store.pulse(PATIENCE)
     if pulse.pid is None:
         return None
-    told = read_told(backend.store.files)
-    if told is None or told.pid != pulse.pid:
+    told = told_by(read_told(backend.store.files), pulse)
+    if told is None:
         return Daemon(pulse.pid, pulse.moving, None, None, None, {})
     troubles = {str(kind): message for kind, message in told.troubles.items()}
     return Daemon(
@@ -129,14 +125,12 @@ def _daemon(backend: Backend) -> Daemon | None:
     )
 
 
-@get(
+@route(
+    get,
     "/api/admin/figures",
-    sync_to_thread=True,
-    opt=doc(
-        "Throughput, failures and durations of the last hour, day or week, by name.",
-        Plot,
-        query=Span,
-    ),
+    "Throughput, failures and durations of the last hour, day or week, by name.",
+    Plot,
+    query=Span,
 )
 def figures(request: AnyRequest, backend: Services) -> Plot:
     span = asked.query(request, Span).range
@@ -145,10 +139,11 @@ def figures(request: AnyRequest, backend: Services) -> Plot:
     return backend.figures.plot(span, backend.clock.now())
 
 
-@get(
+@route(
+    get,
     "/api/admin/handlers",
-    sync_to_thread=True,
-    opt=doc("The handlers that the last daemon had, with their options and schemas.", Handlers),
+    "The handlers that the last daemon had, with their options and schemas.",
+    Handlers,
 )
 def handlers(backend: Services) -> Handlers:
     return Handlers(bootstrap.known_handlers(backend.config) or {})

@@ -32,17 +32,17 @@ def _send(name: str) -> Response[bytes]:
     return Response(content, media_type=kind)
 
 
-@get("/", opt={"page": True}, sync_to_thread=False)
+@get("/", sync_to_thread=False)
 def root() -> Redirect:
     return Redirect("/admin", status_code=302)
 
 
-@get(["/admin", "/admin/{path:path}"], opt={"page": True}, sync_to_thread=False)
+@get(["/admin", "/admin/{path:path}"], sync_to_thread=False)
 def shell() -> Response[bytes]:
     return _send("index.html")
 
 
-@get("/static/{name:str}", opt={"page": True}, sync_to_thread=False)
+@get("/static/{name:str}", sync_to_thread=False)
 def static(name: FromPath[str]) -> Response[bytes]:
     return _send(name)
 

@@ -12,7 +12,7 @@ from msgspec import Meta
 from jobctl.services.pausing import Pause
 from jobctl.web import asked
 from jobctl.web.backend import Services
-from jobctl.web.docs import doc
+from jobctl.web.docs import route
 from jobctl.web.records import Name
 
 
@@ -28,41 +28,31 @@ class Paused(msgspec.Struct):
     paused: list[Pause]
 
 
-@get(
-    "/api/admin/paused",
-    sync_to_thread=True,
-    opt=doc("What is paused, and since when.", Paused),
-)
+@route(get, "/api/admin/paused", "What is paused, and since when.", Paused)
 def paused(backend: Services) -> Paused:
     return Paused(backend.queue.paused())
 
 
-@post(
+@route(
+    post,
     "/api/admin/pause",
-    status_code=200,
-    sync_to_thread=True,
-    opt=doc(
-        "Let the jobs of a name rest, or all; what runs goes on.",
-        Paused,
-        body=Whose,
-        example={"name": "send-email"},
-    ),
+    "Let the jobs of a name rest, or all; what runs goes on.",
+    Paused,
+    body=Whose,
+    example={"name": "send-email"},
 )
 def pause(body: RawBody, backend: Services) -> Paused:
     backend.queue.pause(asked.body(body, Whose).name)
     return Paused(backend.queue.paused())
 
 
-@post(
+@route(
+    post,
     "/api/admin/resume",
-    status_code=200,
-    sync_to_thread=True,
-    opt=doc(
-        "End the pause of a name, or every pause.",
-        Paused,
-        body=Whose,
-        example={"name": "send-email"},
-    ),
+    "End the pause of a name, or every pause.",
+    Paused,
+    body=Whose,
+    example={"name": "send-email"},
 )
 def resume(body: RawBody, backend: Services) -> Paused:
     backend.queue.resume(asked.body(body, Whose).name)

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, get_type_hints
 import msgspec
 from msgspec import Meta
 
+from jobctl.core.intake import NAME
 from jobctl.core.job import RECORD_FIELDS, Job
-from jobctl.core.options import MAX_RETRIES
+from jobctl.core.options import MAX_RETRIES, IfExists
 from jobctl.core.schedule import Planned, Schedule
 from jobctl.core.standing import Tick
 
@@ -27,8 +28,7 @@ else:
 #: The most jobs of one page.
 PAGE = 1000
 
-_NAME = {"pattern": "^[A-Za-z0-9][A-Za-z0-9._:@-]{0,127}$"}
-_JOB_ID = {"pattern": "^[A-Za-z0-9][A-Za-z0-9._:@-]{0,127}$"}
+_NAME = {"pattern": f"^{NAME}$"}
 _TIME = {"format": "date-time"}
 
 StatusNames = Annotated[
@@ -78,11 +78,11 @@ class NewJob(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     delay: Duration | None = None
     run_at: Time | None = None
     scheduled_for: Annotated[Time, Meta(description="The same as run_at.")] | None = None
-    id: Annotated[str, Meta(extra_json_schema=_JOB_ID)] | None = None
+    id: Annotated[str, Meta(extra_json_schema=_NAME)] | None = None
     job_id: (
-        Annotated[str, Meta(description="The same as id.", extra_json_schema=_JOB_ID)] | None
+        Annotated[str, Meta(description="The same as id.", extra_json_schema=_NAME)] | None
     ) = None
-    if_exists: Literal["keep", "error", "replace"] | None = None
+    if_exists: IfExists | None = None
     timeout: Duration | None = None
     backoff: Annotated[Any, Meta(description="base, cap and jitter, or a list of delays.")] = (
         None

@@ -13,7 +13,7 @@ from jobctl.core.schedule import Schedule
 from jobctl.web import asked, records
 from jobctl.web.asked import AnyRequest
 from jobctl.web.backend import Services
-from jobctl.web.docs import NO_SCHEDULE, doc
+from jobctl.web.docs import NO_SCHEDULE, route
 
 ROOT = "/api/admin/schedules"
 
@@ -24,92 +24,77 @@ class HowMany(msgspec.Struct, forbid_unknown_fields=True):
     limit: Annotated[int, Meta(ge=1, le=1000)] = 20
 
 
-@get(
-    ROOT,
-    sync_to_thread=True,
-    opt=doc("All schedules, by name.", records.Schedules),
-)
+@route(get, ROOT, "All schedules, by name.", records.Schedules)
 def list_schedules(backend: Services) -> records.Schedules:
     return records.Schedules([backend.schedule(one) for one in backend.scheduler.schedules()])
 
 
-@get(
+@route(
+    get,
     f"{ROOT}/{{name:str}}",
-    sync_to_thread=True,
-    opt=doc("One schedule, and how it stands.", Schedule, errors=NO_SCHEDULE),
+    "One schedule, and how it stands.",
+    Schedule,
+    errors=NO_SCHEDULE,
 )
 def show_schedule(name: FromPath[str], backend: Services) -> dict[str, Any]:
     return backend.schedule(backend.scheduler.required(name))
 
 
-@get(
+@route(
+    get,
     f"{ROOT}/{{name:str}}/history",
-    sync_to_thread=True,
-    opt=doc(
-        "What became of its last ticks, the newest first.",
-        records.Ticks,
-        query=HowMany,
-        errors=NO_SCHEDULE,
-    ),
+    "What became of its last ticks, the newest first.",
+    records.Ticks,
+    query=HowMany,
+    errors=NO_SCHEDULE,
 )
 def history(request: AnyRequest, name: FromPath[str], backend: Services) -> records.Ticks:
     wanted = asked.query(request, HowMany)
     return records.Ticks(list(backend.scheduler.history(name, wanted.limit)))
 
 
-@get(
+@route(
+    get,
     f"{ROOT}/{{name:str}}/next",
-    sync_to_thread=True,
-    opt=doc(
-        "Its ticks to come, with what is odd about their local hours.",
-        records.Plan,
-        query=HowMany,
-        errors=NO_SCHEDULE,
-    ),
+    "Its ticks to come, with what is odd about their local hours.",
+    records.Plan,
+    query=HowMany,
+    errors=NO_SCHEDULE,
 )
 def plan(request: AnyRequest, name: FromPath[str], backend: Services) -> records.Plan:
     wanted = asked.query(request, HowMany)
     return records.Plan(list(backend.scheduler.plan(name, None, wanted.limit)))
 
 
-@post(
+@route(
+    post,
     f"{ROOT}/{{name:str}}/trigger",
-    status_code=202,
-    sync_to_thread=True,
-    opt=doc(
-        "Make a job of it now, also while it is off.",
-        records.Triggered,
-        status=202,
-        errors=NO_SCHEDULE,
-    ),
+    "Make a job of it now, also while it is off.",
+    records.Triggered,
+    status=202,
+    errors=NO_SCHEDULE,
 )
 def trigger(name: FromPath[str], backend: Services) -> records.Triggered:
     return records.Triggered(backend.scheduler.trigger(name))
 
 
-@post(
+@route(
+    post,
     f"{ROOT}/{{name:str}}/enable",
-    status_code=200,
-    sync_to_thread=True,
-    opt=doc(
-        "Switch it on, whatever the file says. It owes no tick from before.",
-        Schedule,
-        errors=NO_SCHEDULE,
-    ),
+    "Switch it on, whatever the file says. It owes no tick from before.",
+    Schedule,
+    errors=NO_SCHEDULE,
 )
 def enable(name: FromPath[str], backend: Services) -> dict[str, Any]:
     return backend.schedule(backend.scheduler.enable(name))
 
 
-@post(
+@route(
+    post,
     f"{ROOT}/{{name:str}}/disable",
-    status_code=200,
-    sync_to_thread=True,
-    opt=doc(
-        "Switch it off, whatever the file says.",
-        Schedule,
-        errors=NO_SCHEDULE,
-    ),
+    "Switch it off, whatever the file says.",
+    Schedule,
+    errors=NO_SCHEDULE,
 )
 def disable(name: FromPath[str], backend: Services) -> dict[str, Any]:
     return backend.schedule(backend.scheduler.disable(name))

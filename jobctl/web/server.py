@@ -161,7 +161,7 @@ def serve(
         store.close()
 
 
-def known_url(config: Config, host: str | None = None, port: int | None = None) -> str:
+def known_url(config: Config, host: str | None, port: int | None) -> str:
     """Return the address that a person opens, of a server that runs or will run.
 
     Raises ConfigError or StoreError.

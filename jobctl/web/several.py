@@ -7,36 +7,29 @@ from datetime import datetime, timedelta
 from litestar import get, post
 from litestar.params import RawBody
 
-from jobctl.core.intake import parse_time
+from jobctl.core.options import parse_time
 from jobctl.core.units import seconds
 from jobctl.errors import InvalidJob
 from jobctl.web import asked, records
 from jobctl.web.backend import Services
-from jobctl.web.docs import doc
+from jobctl.web.docs import route
 from jobctl.web.jobs import ROOT
 
 
-@get(
-    f"{ROOT}/stats",
-    sync_to_thread=True,
-    opt=doc("How many jobs have each status.", records.Counts),
-)
+@route(get, f"{ROOT}/stats", "How many jobs have each status.", records.Counts)
 def stats(backend: Services) -> dict[str, int]:
     return backend.queue.stats().as_dict()
 
 
-@post(
+@route(
+    post,
     f"{ROOT}/cleanup",
-    status_code=200,
-    sync_to_thread=True,
-    opt=doc(
-        "Delete finished jobs that are old enough.",
-        records.Deleted,
-        records.Matched,
-        body=records.Cleanup,
-        example={"older_than": "7d"},
-        answer={"deleted": 42},
-    ),
+    "Delete finished jobs that are old enough.",
+    records.Deleted,
+    records.Matched,
+    body=records.Cleanup,
+    example={"older_than": "7d"},
+    answer={"deleted": 42},
 )
 def cleanup(body: RawBody, backend: Services) -> records.Deleted | records.Matched:
     wanted = asked.body(body, records.Cleanup)
@@ -55,18 +48,15 @@ def _cutoff(wanted: records.Cleanup, now: datetime) -> datetime | None:
     return None if wanted.before is None else parse_time(wanted.before, what="before")
 
 
-@post(
+@route(
+    post,
     f"{ROOT}/bulk",
-    status_code=200,
-    sync_to_thread=True,
-    opt=doc(
-        "Retry, cancel or delete all jobs that a filter matches.",
-        records.Done,
-        records.Matched,
-        body=records.Bulk,
-        example={"action": "retry", "filter": "status:failed", "dry_run": True},
-        answer={"matched": 3, "changed": 3, "skipped": 0},
-    ),
+    "Retry, cancel or delete all jobs that a filter matches.",
+    records.Done,
+    records.Matched,
+    body=records.Bulk,
+    example={"action": "retry", "filter": "status:failed", "dry_run": True},
+    answer={"matched": 3, "changed": 3, "skipped": 0},
 )
 def bulk(body: RawBody, backend: Services) -> records.Done | records.Matched:
     wanted = asked.body(body, records.Bulk)

@@ -9,7 +9,7 @@ from litestar import Response, get
 
 from jobctl.web.asked import AnyRequest
 from jobctl.web.backend import Services
-from jobctl.web.docs import doc
+from jobctl.web.docs import route
 from jobctl.web.metrics import MEDIA_TYPE, exposition
 from jobctl.web.openapi import document
 
@@ -20,30 +20,18 @@ class Well(msgspec.Struct):
     status: str = "ok"
 
 
-@get(
-    "/healthz",
-    sync_to_thread=True,
-    opt=doc("Whether the store can be read.", Well, public=True),
-)
+@route(get, "/healthz", "Whether the store can be read.", Well, public=True)
 def healthz(backend: Services) -> Well:
     backend.queue.stats()
     return Well()
 
 
-@get(
-    "/metrics",
-    sync_to_thread=True,
-    opt=doc("Figures for Prometheus.", str, media=MEDIA_TYPE),
-)
+@route(get, "/metrics", "Figures for Prometheus.", str, media=MEDIA_TYPE)
 def metrics(backend: Services) -> Response[str]:
     return Response(exposition(backend), media_type=MEDIA_TYPE)
 
 
-@get(
-    "/openapi.json",
-    sync_to_thread=True,
-    opt=doc("This document.", Any),
-)
+@route(get, "/openapi.json", "This document.", Any)
 def openapi(request: AnyRequest) -> dict[str, Any]:
     return document(request.app)
 

@@ -17,7 +17,7 @@ from jobctl.clock import SystemClock
 from jobctl.config import Config
 from jobctl.core.store import Store
 from jobctl.stores.directory.store import DirectoryStore
-from tests.helpers import FakeClock
+from tests.helpers import ROOT, FakeClock
 
 
 class Result(NamedTuple):
@@ -87,6 +87,14 @@ def isolation(
 def cli(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Cli:
     """Call the command line."""
     return Cli(capsys, monkeypatch)
+
+
+@pytest.fixture
+def real(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The source tree is importable, and the terminal can move its cursor."""
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.delenv("COLUMNS")
 
 
 @pytest.fixture

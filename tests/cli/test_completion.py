@@ -19,8 +19,7 @@ from jobctl.services.candidates import OFFERED, Candidate
 from jobctl.services.known import write_handlers
 from jobctl.stores.directory.store import DirectoryStore
 from tests.cli.conftest import Cli
-from tests.helpers import NOON, after, claim, end, make_job, put, there
-from tests.runtime.rig import ROOT
+from tests.helpers import NOON, ROOT, after, claim, end, make_job, put, there
 
 SCHEDULES = """
 [schedules.nightly]

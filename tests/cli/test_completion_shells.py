@@ -17,8 +17,7 @@ import pytest
 from jobctl.core.job import Options, Outcome
 from jobctl.services.known import write_handlers
 from jobctl.stores.directory.store import DirectoryStore
-from tests.helpers import claim, end, make_job, put
-from tests.runtime.rig import ROOT
+from tests.helpers import ROOT, claim, end, make_job, put
 
 TICK = "nightly@2026-11-24T03:00:00Z"
 

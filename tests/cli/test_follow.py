@@ -22,9 +22,19 @@ from jobctl.services.logfile import header, path_of
 from jobctl.services.queue import QueueService
 from jobctl.stores.directory.store import DirectoryStore
 from tests.cli.conftest import Cli
-from tests.helpers import NOON, FakeClock, after, claim, end, eventually, make_job, put, there
+from tests.helpers import (
+    NOON,
+    ROOT,
+    FakeClock,
+    after,
+    claim,
+    end,
+    eventually,
+    make_job,
+    put,
+    there,
+)
 
-ROOT = Path(__file__).parents[2]
 JOBCTL = [sys.executable, "-m", "jobctl"]
 DEAD = Options(max_retries=0)
 HANDLERS = """\

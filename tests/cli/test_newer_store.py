@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[2]
+from tests.helpers import ROOT
+
 COMMANDS = (
     "add x", "add x --id b", "list", "list status:failed", "show a", "logs a", "follow a",
     "wait a", "explain a", "retry a", "cancel a", "delete a", "cleanup --older-than 7d",

@@ -13,9 +13,8 @@ from pathlib import Path
 import pytest
 
 from jobctl.stores.directory.store import DirectoryStore
-from tests.helpers import eventually, make_job, put
+from tests.helpers import ROOT, eventually, make_job, put
 
-ROOT = Path(__file__).parents[2]
 JOBCTL = [sys.executable, "-m", "jobctl"]
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import signal
 from collections import Counter
-from pathlib import Path
 
 import pytest
 
@@ -16,8 +15,6 @@ from jobctl.stores.directory.store import DirectoryStore
 from tests.cli.conftest import Cli
 from tests.cli.terminal import on_terminal
 from tests.helpers import NOON, after, claim, end, make_job, put
-
-ROOT = Path(__file__).parents[2]
 
 
 def test_the_view() -> None:
@@ -58,14 +55,6 @@ def test_the_view() -> None:
 )
 def test_progress_as_people_read_it(said: object, shown: str) -> None:
     assert progress(said) == shown
-
-
-@pytest.fixture
-def real(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The source tree is importable, and the terminal can move its cursor."""
-    monkeypatch.setenv("PYTHONPATH", str(ROOT))
-    monkeypatch.setenv("TERM", "xterm")
-    monkeypatch.delenv("COLUMNS")
 
 
 @pytest.mark.usefixtures("real")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import signal
-from pathlib import Path
 
 import msgspec
 import pytest
@@ -22,7 +21,6 @@ from tests.cli.conftest import Cli
 from tests.cli.terminal import on_terminal
 from tests.helpers import NOON, FakeClock, after, claim, end, make_job, put
 
-ROOT = Path(__file__).parents[2]
 NASTY = "[/] [red]\x1b[2J\x9b1m\u202e\u2028\r\nend"
 
 
@@ -102,6 +100,12 @@ def test_the_line_of_a_pipe(busy: Overview) -> None:
     )
 
 
+@pytest.mark.parametrize(("pid", "said"), [(None, "none"), (0, "0")])
+def test_the_daemon_at_the_end_of_a_line(busy: Overview, pid: int | None, said: str) -> None:
+    found = msgspec.structs.replace(busy, daemon=Pulse(pid, moving=True))
+    assert overview.line(found).endswith(f"  daemon {said}")
+
+
 def test_the_object(busy: Overview) -> None:
     found = overview.record(busy)
     assert list(found)[:7] == [
@@ -128,14 +132,6 @@ def test_refused(cli: Cli, arguments: list[str], why: str) -> None:
     result = cli("stats", *arguments)
     assert (result.code, result.out) == (2, "")
     assert result.err.startswith(f"jobctl: {why}")
-
-
-@pytest.fixture
-def real(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The source tree is importable, and the terminal can move its cursor."""
-    monkeypatch.setenv("PYTHONPATH", str(ROOT))
-    monkeypatch.setenv("TERM", "xterm")
-    monkeypatch.delenv("COLUMNS")
 
 
 @pytest.mark.usefixtures("real")

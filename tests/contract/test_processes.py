@@ -9,8 +9,8 @@ from pathlib import Path
 
 from jobctl.core.store import Stats
 from jobctl.stores.directory.store import DirectoryStore
+from tests.helpers import ROOT
 
-ROOT = Path(__file__).parents[2]
 SETUP = """
 import sys
 from pathlib import Path

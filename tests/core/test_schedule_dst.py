@@ -59,7 +59,7 @@ def field(low: int, high: int, *, names: tuple[str, ...] = ()) -> st.SearchStrat
     return st.one_of(st.just("*"), steps, values(low, high, names=names))
 
 
-MINUTES, HOURS = field(0, 59), field(0, 23)
+MINUTES = field(0, 59)
 NIGHT = st.one_of(field(0, 23), values(0, 3), st.sampled_from(["23", "0", "1", "2", "3"]))
 DAYS = st.one_of(field(1, 31), st.just("*"), st.just("L"))
 MONTHS = st.one_of(field(1, 12, names=("FEB", "OCT")), st.just("*"))

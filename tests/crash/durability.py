@@ -10,7 +10,7 @@ import sys
 from collections.abc import Iterable
 
 from tests.crash.results import Record, forget, records
-from tests.crash.stepping import ROOT
+from tests.helpers import ROOT
 
 DOCUMENT = ROOT / "docs" / "durability.md"
 BEGIN = "<!-- made by `make crash-test` -->"

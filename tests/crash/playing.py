@@ -18,8 +18,9 @@ from jobctl.stores.directory.layout import _file_system
 from jobctl.stores.directory.store import DirectoryStore
 from tests.crash.results import record
 from tests.crash.stage import Check, Checked, Play, Played
-from tests.crash.stepping import ROOT, State, copy, models, prepare, state
+from tests.crash.stepping import State, copy, models, prepare, state
 from tests.crash.store_steps import BEFORE_COMMANDS, COMMANDS
+from tests.helpers import ROOT
 
 A = TypeVar("A")
 

@@ -15,8 +15,8 @@ from jobctl.core.job import Status
 from tests.crash.cgroups import memory_cgroup
 from tests.crash.table import CONFIG, MIB, OOM, ROWS, Row
 from tests.crash.verdict import Seen, faults
-from tests.helpers import eventually
-from tests.runtime.rig import ROOT, Rig, alive, clock
+from tests.helpers import ROOT, eventually
+from tests.runtime.rig import Rig, alive, clock
 
 
 def play(rig: Rig, row: Row) -> Seen:

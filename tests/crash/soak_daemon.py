@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 from tests.crash.table import MIB
-from tests.runtime.rig import ROOT
+from tests.helpers import ROOT
 
 HERE = Path(__file__).parent
 CONFIG = """

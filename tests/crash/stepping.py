@@ -17,7 +17,6 @@ from tests.helpers import make_job, put
 if TYPE_CHECKING:
     import pytest
 
-ROOT = Path(__file__).parents[2]
 #: Status and rev of each job, by id; what a note says and 0, by topic and key.
 State = dict[str, tuple[str, int]]
 

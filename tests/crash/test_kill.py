@@ -16,9 +16,7 @@ import pytest
 
 from jobctl.core.job import Status
 from jobctl.stores.directory.store import DirectoryStore
-from tests.helpers import eventually
-
-ROOT = Path(__file__).parents[2]
+from tests.helpers import ROOT, eventually
 
 HANDLERS = """
 import asyncio, fcntl, os, time

@@ -18,10 +18,9 @@ from tests.crash.lab import UNABLE, Order, Tried
 from tests.crash.mutants import MUTANTS
 from tests.crash.repertoire import PLAYS
 from tests.crash.results import record
-from tests.helpers import eventually
+from tests.helpers import ROOT, eventually
 
 pytestmark = pytest.mark.root
-ROOT = Path(__file__).parents[2]
 FULL_ONLY = "at full size only: make crash-test"
 #: What is played by default, and of how many points one is tried then.
 SLICE = {"add_many": 4, "roll": 30, "compact": 25}

@@ -18,10 +18,10 @@ from jobctl.stores.directory.layout import _file_system
 from jobctl.stores.directory.repair import repair
 from jobctl.stores.directory.restore import restore
 from jobctl.stores.directory.store import DirectoryStore
-from tests.crash.playing import Player
+from tests.crash.playing import Player, state_of
 from tests.crash.results import record
 from tests.crash.stage import Play
-from tests.crash.stepping import State, copy, state
+from tests.crash.stepping import copy, state
 from tests.helpers import NOON, claim, end, make_job, put
 from tests.stores.tools import segment
 
@@ -66,14 +66,6 @@ def points(trace: str, victim: str) -> list[str]:
         if found or victim in rest:
             found.append(f"{call}:signal=SIGKILL:when={seen[call]}")
     return found
-
-
-def state_of(path: Path) -> State:
-    store = DirectoryStore(path)
-    try:
-        return state(store)
-    finally:
-        store.close()
 
 
 def everywhere(

@@ -14,6 +14,7 @@ from jobctl.stores.directory.doctor import examine
 from jobctl.stores.directory.repair import repair
 from jobctl.stores.directory.restore import check, restore
 from jobctl.stores.directory.store import DirectoryStore
+from tests.crash.playing import state_of
 from tests.crash.plays import Play, Stubborn, Tell
 from tests.crash.stepping import State, state
 from tests.crash.store_steps import SMALL
@@ -58,7 +59,7 @@ class Backup(_Upkeep):
         if not (folder / "b.tar").exists():
             return found
         restore(folder / "restored", folder / "b.tar", NOON)
-        assert _state(folder / "restored") == self.expected[0], "the backup holds another"
+        assert state_of(folder / "restored") == self.expected[0], "the backup holds another"
         return {**found, "the backup": ("whole", 0)}
 
     def look_read_only(self, folder: Path) -> State | None:
@@ -89,17 +90,17 @@ class Restore(_Upkeep):
 
     def look(self, folder: Path, copy: Path) -> State:
         old, new = self.expected[1], self.expected[0]
-        found = _state(folder / "store")
+        found = state_of(folder / "store")
         for one in folder.glob("store.*"):
             if not (one / "backup.json").exists() and any(one.iterdir()):
                 # What stands there without the mark of a draft is a store.
-                assert _state(one) == (old if found == new else new), one.name
+                assert state_of(one) == (old if found == new else new), one.name
         assert super().look(folder, copy) == found
         if found == new:
             others = [one for one in folder.glob("store.*") if (one / "store.json").exists()]
-            assert old in map(_state, others), "the old one is gone"
+            assert old in map(state_of, others), "the old one is gone"
         restore(folder / "store", folder / "b.tar", LATER, force=True)
-        assert _state(folder / "store") == new, "it cannot be begun anew"
+        assert state_of(folder / "store") == new, "it cannot be begun anew"
         return found
 
 
@@ -136,7 +137,7 @@ class Repair(_Upkeep):
             file.write(self._bad[0])
         shutil.copytree(path, scratch)
         assert repair(scratch, NOON).left == []
-        self.expected = [_state(scratch)]
+        self.expected = [state_of(scratch)]
         shutil.rmtree(scratch)
 
     def run(self, folder: Path, tell: Tell) -> None:
@@ -153,7 +154,7 @@ class Repair(_Upkeep):
             assert any(bad in text for text in kept), f"nobody has {bad!r} any more"
         assert repair(path, NOON).left == []
         assert examine(path, NOON).findings == []
-        return _state(path)
+        return state_of(path)
 
     def look_read_only(self, folder: Path) -> State | None:
         return self.expected[0]
@@ -178,11 +179,3 @@ class Broken(Stubborn):
             if any(path.glob("journal/*.broken")):
                 assert repair(path, NOON).left == []
         return super().look(folder, copy)
-
-
-def _state(path: Path) -> State:
-    store = DirectoryStore(path)
-    try:
-        return state(store)
-    finally:
-        store.close()

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection
-from pathlib import Path
 
 import pytest
 
 from tests.crash.durability import BEGIN, DOCUMENT, END, FAULTS, HEAD, rows
 from tests.crash.results import Record
 from tests.crash.store_steps import COMMANDS, STEPPED
-
-ROOT = Path(__file__).parents[2]
+from tests.helpers import ROOT
 
 
 def lines() -> list[str]:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[2]
+from tests.helpers import ROOT
 
 #: What is there before: `failed` a dead job, `there` a pending one, `gone` a deleted one.
 BEFORE = """

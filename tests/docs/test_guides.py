@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[2]
+from tests.helpers import ROOT
+
 #: Each guide, and what its blocks show.
 GUIDES = {
     "docs/best-practices.md": [

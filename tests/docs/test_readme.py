@@ -8,8 +8,7 @@ import subprocess
 from pathlib import Path
 
 from tests.docs import tour
-
-ROOT = Path(__file__).parents[2]
+from tests.helpers import ROOT
 
 
 def test_the_tour_is_as_it_was_recorded(folder: Path) -> None:

@@ -23,9 +23,8 @@ from jobctl.errors import ConfigError, InvalidJob
 from jobctl.services.queue import QueueService
 from jobctl.stores.memory import MemoryStore
 from tests.fuzz.mutating import as_bytes, json_values, mutated, tries
-from tests.helpers import NOON
+from tests.helpers import NOON, ROOT
 
-ROOT = Path(__file__).parents[2]
 EXAMPLE = (ROOT / "jobs.toml.example").read_text()
 TABLES = [
     EXAMPLE,

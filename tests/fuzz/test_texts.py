@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from itertools import islice
 from pathlib import Path
 
@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from jobctl.core import cron, units
 from jobctl.core.filters import Filter, with_name, with_status
-from jobctl.core.intake import check_id, check_name, check_schedule_name, parse_time
+from jobctl.core.intake import check_id, check_name, check_schedule_name
+from jobctl.core.options import parse_time
 from jobctl.errors import InvalidFilter, InvalidJob
 from jobctl.stores.directory.store import DirectoryStore
 from jobctl.stores.memory import MemoryStore
@@ -148,7 +149,7 @@ def test_cron_expressions(text: str, day: object, minute: int) -> None:
 @tries
 def test_times(text: str) -> None:
     try:
-        moment = parse_time(text, naive_zone=UTC)
+        moment = parse_time(text)
     except InvalidJob:
         return
     assert moment.utcoffset() == timedelta()

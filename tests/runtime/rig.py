@@ -13,9 +13,8 @@ from typing import Any
 
 from jobctl import Queue
 from jobctl.core.job import Job, Status
-from tests.helpers import eventually
+from tests.helpers import ROOT, eventually
 
-ROOT = Path(__file__).parents[2]
 CONFIG = """
 [run]
 handlers = ["handlers"]
@@ -153,6 +152,16 @@ def seconds_for(job: Job[Any]) -> float:
     """Return how long a finished job took, from its add to its end."""
     assert job.finished_at is not None
     return (job.finished_at - job.created_at).total_seconds()
+
+
+def most_at_once(times: list[tuple[float, float]]) -> int:
+    """Return how many of some spans of time have a moment in common."""
+    steps = sorted([(a, 1) for a, _ in times] + [(b, -1) for _, b in times])
+    now = most = 0
+    for _, step in steps:
+        now += step
+        most = max(most, now)
+    return most
 
 
 def clock() -> float:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +17,10 @@ from jobctl.runtime.ownlog import Own
 from jobctl.runtime.streams import Lines, LineWriter, own_lines
 from jobctl.services import progress
 from tests.helpers import NOON, after, eventually, make_job
+from tests.runtime.conftest import MakeRig
 from tests.runtime.rig import Rig
 
 HANDLERS = (Path(__file__).parent / "context_handlers.py").read_text()
-MakeRig = Callable[..., Rig]
 
 
 @pytest.fixture(scope="module")

@@ -22,8 +22,8 @@ from jobctl.runtime.slots import Slots
 from jobctl.services.queue import QueueService
 from jobctl.stores.directory.doctor import examine
 from jobctl.stores.directory.store import DirectoryStore
-from tests.helpers import claim, ids
-from tests.runtime.rig import ROOT, Rig, alive
+from tests.helpers import ROOT, claim, ids
+from tests.runtime.rig import Rig, alive
 
 HANDLERS = """
 import os, time

@@ -18,7 +18,8 @@ from jobctl.core.job import Job
 from jobctl.core.retry import Fail, RetryPolicy
 from jobctl.errors import HandlerError
 from jobctl.runtime import handlers
-from jobctl.runtime.handlers import InvalidData, handler
+from jobctl.runtime.handlers import handler
+from jobctl.runtime.validation import InvalidData
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -179,23 +180,20 @@ def test_a_parameter_gets_what_its_annotation_says(
     function: Callable[..., Any], data: Any, expected: Any
 ) -> None:
     handler("work")(function)
-    found = handlers.find("work")
-    assert found is not None
+    found = handlers.handler_of("work")
     assert found.call(make_job(data)) == expected
 
 
 def test_a_function_that_collects_gets_the_job() -> None:
     # `*args: Any` is what a decorator without functools.wraps leaves behind.
     handler("work")(collects)
-    found = handlers.find("work")
-    assert found is not None
+    found = handlers.handler_of("work")
     assert found.bind(make_job({"a": 1})) == ({"a": 1},)
 
 
 def test_an_async_handler_gives_a_coroutine() -> None:
     handler("work")(asynchronous)
-    found = handlers.find("work")
-    assert found is not None
+    found = handlers.handler_of("work")
     assert found.is_async
     assert asyncio.run(found.call(make_job({"name": "Ann"}))) == Person("Ann")
 
@@ -237,8 +235,7 @@ def test_data_that_does_not_fit_names_the_field(
     function: Callable[..., Any], data: Any, message: str
 ) -> None:
     handler("work")(function)
-    found = handlers.find("work")
-    assert found is not None
+    found = handlers.handler_of("work")
     with pytest.raises(InvalidData) as caught:
         found.call(make_job(data))
     assert str(caught.value) == message
@@ -247,8 +244,7 @@ def test_data_that_does_not_fit_names_the_field(
 
 def test_a_models_message_does_not_repeat_the_input() -> None:
     handler("work")(model)
-    found = handlers.find("work")
-    assert found is not None
+    found = handlers.handler_of("work")
     with pytest.raises(InvalidData) as caught:
         found.call(make_job({"to": ["hunter2"]}))
     assert "hunter2" not in str(caught.value)
@@ -314,9 +310,7 @@ def test_options_are_normalised_and_only_those_given() -> None:
     @handler("other", backoff={"base": "2s", "cap": "1h"})
     def other() -> None: ...
 
-    found, second = handlers.find("work"), handlers.find("other")
-    assert found is not None
-    assert second is not None
+    found, second = handlers.handler_of("work"), handlers.handler_of("other")
     assert found.options == {
         "timeout": 30.0,
         "max_retries": 0,

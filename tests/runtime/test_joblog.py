@@ -5,23 +5,21 @@ from __future__ import annotations
 import os
 import re
 import stat
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from jobctl.core.job import Outcome, Status
-from jobctl.services.growth import read_log
+from jobctl.services.growth import Growth
 from tests.helpers import eventually
+from tests.runtime.conftest import MakeRig
 from tests.runtime.rig import CONFIG, Rig
 
 HANDLERS = (Path(__file__).parent / "log_handlers.py").read_text()
 SMALL = CONFIG + 'max_log = "100KiB"\n'
 STAMP = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z"
 HEADER = rf"--- attempt %d at {STAMP} ---"
-
-MakeRig = Callable[..., Rig]
 
 
 @pytest.fixture(scope="module")
@@ -308,7 +306,8 @@ def test_a_running_short_job_shows_what_it_has_written(make_rig: MakeRig) -> Non
     job_id = rig.queue.add("say", {"n": "hang"})
 
     def shown() -> str:
-        return read_log(rig.folder / ".jobctl", job_id).decode()
+        growth = Growth(rig.folder / ".jobctl", job_id, once=True)
+        return b"".join(growth.more()).decode()
 
     assert eventually(lambda: re.fullmatch(rf"{HEADER % 1}\n{STAMP} info said hang\n", shown()))
 

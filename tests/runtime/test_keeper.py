@@ -6,13 +6,23 @@ from typing import Any
 
 import pytest
 
-from jobctl.core import job as transitions
 from jobctl.core.job import Ending, Job, Options, Outcome, Status
 from jobctl.errors import StoreBusy
 from jobctl.runtime.keeper import Keeper, Request, Settlement, recover, serve
 from jobctl.runtime.plan import Durations, Plan
 from jobctl.stores.memory import MemoryStore
-from tests.helpers import NOON, FakeClock, after, claim, eventually, ids, make_job, put, there
+from tests.helpers import (
+    NOON,
+    FakeClock,
+    after,
+    cancel,
+    claim,
+    eventually,
+    ids,
+    make_job,
+    put,
+    there,
+)
 
 
 @pytest.fixture
@@ -26,13 +36,6 @@ def plan(free: int, *names: str) -> Plan:
 
 def done(job: Job[Any], outcome: Outcome = Outcome.COMPLETED) -> Settlement:
     return Settlement(job, Ending(outcome, after(1)), Options())
-
-
-def cancel(store: MemoryStore, job_id: str) -> None:
-    with store.transaction() as tx:
-        job = tx.get(job_id)
-        assert job is not None
-        tx.save(transitions.cancel(job, NOON))
 
 
 def test_a_request_settles_and_claims_as_the_plan_allows(store: MemoryStore) -> None:

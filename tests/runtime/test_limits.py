@@ -14,7 +14,7 @@ import pytest
 
 from jobctl.core.job import Job, Status
 from tests.helpers import eventually
-from tests.runtime.rig import Rig
+from tests.runtime.rig import Rig, most_at_once
 
 HANDLERS = """
 import os, time
@@ -62,15 +62,6 @@ def start(make_rig: Any) -> Any:
 def spans(rig: Rig) -> list[tuple[str, float, float]]:
     lines = (rig.folder / "spans").read_text().splitlines()
     return [(name, float(a), float(b)) for name, a, b in map(str.split, lines)]
-
-
-def most_at_once(times: list[tuple[float, float]]) -> int:
-    steps = sorted([(a, 1) for a, _ in times] + [(b, -1) for _, b in times])
-    now = most = 0
-    for _, step in steps:
-        now += step
-        most = max(most, now)
-    return most
 
 
 def began_at(job: Job[Any]) -> float:

@@ -13,7 +13,8 @@ import pytest
 
 from jobctl.errors import HandlerError
 from jobctl.runtime import handlers
-from jobctl.runtime.handlers import handler, load
+from jobctl.runtime.handlers import handler
+from jobctl.runtime.loading import load
 
 WORKER = """
 from __future__ import annotations
@@ -198,8 +199,7 @@ def test_a_function_of_a_module_can_be_processed() -> None:
 def test_process_keeps_what_the_decorator_said() -> None:
     handler("work", max_retries=7)(top_level)
     handlers.process("work", top_level)
-    found = handlers.find("work")
-    assert found is not None
+    found = handlers.handler_of("work")
     assert found.options == {"max_retries": 7}
 
 
@@ -231,8 +231,7 @@ def test_a_processed_function_is_found_again(tmp_path: Path) -> None:
     for place in (f"{path}:work", "app_b.py:work", "app_b:work"):
         load([], tmp_path)
         handlers.register_process("work", place, tmp_path)
-        found = handlers.find("work")
-        assert found is not None
+        found = handlers.handler_of("work")
         assert found.function() == 5
 
 

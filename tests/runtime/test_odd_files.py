@@ -57,7 +57,10 @@ def mine(tmp_path: Path) -> Path:
 #: Without these no job could ever be claimed, or what runs be known.
 NEEDED = ("index.sqlite", "index.sqlite-wal", "locks/write.lock", "family.slots")
 #: Without these one can do.
-OTHERS = ("daemon.json", "handlers.json", "rates.json", "clock.json", "logs", "progress")
+OTHERS = (
+    "daemon.json", "handlers.json", "rates.json", "clock.json", "alerts.json", "logs",
+    "progress",
+)  # fmt: skip
 
 
 @pytest.mark.parametrize("kind", ["fifo", "folder", "link"])

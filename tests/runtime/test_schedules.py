@@ -7,13 +7,13 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
 
 import pytest
 
 from jobctl import Scheduler, Status
-from tests.helpers import eventually
-from tests.runtime.rig import CONFIG, ROOT, Rig
+from tests.helpers import ROOT, eventually
+from tests.runtime.conftest import MakeRig
+from tests.runtime.rig import CONFIG, Rig
 
 HANDLERS = """
 from jobctl import handler, schedule
@@ -36,7 +36,6 @@ job = "work"
 catch_up = "all"
 overlap = "allow"
 """
-MakeRig = Callable[..., Rig]
 
 
 def ran(rig: Rig) -> list[str]:

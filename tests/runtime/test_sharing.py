@@ -11,7 +11,7 @@ import pytest
 
 from jobctl.core.job import Job, Outcome, Status
 from tests.helpers import eventually
-from tests.runtime.rig import Rig, alive
+from tests.runtime.rig import Rig, alive, most_at_once
 
 HANDLERS = """
 import asyncio, contextvars, fcntl, os, time
@@ -158,15 +158,6 @@ def outcomes(job: Job[Any]) -> list[str]:
 def spans(rig: Rig) -> list[tuple[str, str, float, float]]:
     lines = (rig.folder / "spans").read_text().splitlines()
     return [(n, pid, float(a), float(b)) for n, pid, a, b in map(str.split, lines)]
-
-
-def most_at_once(times: list[tuple[float, float]]) -> int:
-    steps = sorted([(a, 1) for a, _ in times] + [(b, -1) for _, b in times])
-    now = most = 0
-    for _, step in steps:
-        now += step
-        most = max(most, now)
-    return most
 
 
 def test_ten_jobs_of_a_second_run_in_one_worker_side_by_side(start: Any) -> None:

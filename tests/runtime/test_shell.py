@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +11,11 @@ import pytest
 
 from jobctl.core.job import Exit, Job, Outcome, Status
 from tests.helpers import eventually
+from tests.runtime.conftest import MakeRig
 from tests.runtime.rig import CONFIG, Rig, alive, seconds_for
 
 NONE = CONFIG.replace('handlers = ["handlers"]\n', "")
 NOOP = "from jobctl import handler\n@handler\ndef noop(job): ...\n"
-MakeRig = Callable[..., Rig]
 
 
 @pytest.fixture(scope="module")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from datetime import datetime
 from typing import Any
 
@@ -80,7 +79,3 @@ def run_once(
     put(store, job)
     [claimed] = claim(store, now=NOON)
     return end(store, claimed, outcome, at, **fields)
-
-
-def own_pid() -> int:
-    return os.getpid()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -23,13 +22,6 @@ from jobctl.services.spool import Begun
 from jobctl.services.telling import Rules, State
 from tests.helpers import NOON, FakeClock, after, claim, make_job, put, there
 from tests.services.explaining import ONCE, Watched, codes, commands, run_once, said, why
-
-
-@pytest.fixture
-def store() -> Iterator[Watched]:
-    opened = Watched()
-    yield opened
-    opened.close()
 
 
 def runs(store: Watched, **fields: Any) -> Job[Any]:

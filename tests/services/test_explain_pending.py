@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -21,13 +20,6 @@ from tests.helpers import NOON, after, claim, end, make_job, put, there
 from tests.services.explaining import Watched, codes, commands, run_once, said, why
 
 STEADY = Options(max_retries=3, backoff=RetryPolicy(base=60.0, jitter=0.0))
-
-
-@pytest.fixture
-def store() -> Iterator[Watched]:
-    opened = Watched()
-    yield opened
-    opened.close()
 
 
 def limits(**by_name: Any) -> Rules:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from jobctl.services import logfile, logread, spool
-from jobctl.services.growth import Growth, read_log
+from jobctl.services.growth import Growth
 from jobctl.services.logread import Part
 from jobctl.services.spool import Begun
 from tests.helpers import after
@@ -82,6 +82,13 @@ def more(growth: Growth) -> bytes:
     return b"".join(growth.more())
 
 
+def test_a_fifo_among_the_spools_holds_nobody_up(tmp_path: Path, writer: Writer) -> None:
+    writer.begin(alone=False)
+    os.mkfifo(spool.path_of(writer.folder, PID + 1))
+    assert spool.workers(tmp_path) == {"a": PID}
+    spool.limit_running(writer.folder, PID + 1, LIMIT)
+
+
 def test_a_spool_is_read_before_and_after_it_is_moved(tmp_path: Path, writer: Writer) -> None:
     growth = Growth(tmp_path, "a")
     assert more(growth) == b""
@@ -101,7 +108,9 @@ def test_a_spool_is_read_before_and_after_it_is_moved(tmp_path: Path, writer: Wr
     writer.write(b"three\n")
     assert more(growth) == b"\n" + logfile.header(3, after(3)) + b"three\n"
     writer.end()
-    assert read_log(tmp_path, "a") == Path(writer.path).read_bytes() == writer.truth
+    assert (
+        more(Growth(tmp_path, "a", once=True)) == Path(writer.path).read_bytes() == writer.truth
+    )
 
 
 def test_what_is_being_moved_does_not_come_twice(

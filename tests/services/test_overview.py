@@ -5,8 +5,10 @@ from __future__ import annotations
 import pytest
 
 from jobctl.core.job import Options, Outcome, Status
+from jobctl.core.store import Pulse
 from jobctl.services.overview import Rates
 from jobctl.services.queue import QueueService
+from jobctl.services.telling import Rules, State, Told, write_told
 from jobctl.stores.memory import MemoryStore
 from tests.helpers import FakeClock, claim, end, ids, make_job, put, there
 
@@ -77,6 +79,27 @@ def test_a_clock_that_goes_back_counts_nothing_twice(
     clock.advance(-4)
     clock.seconds += 6
     assert watch.look().since == Rates(7.0, 0, 1, 0)
+
+
+class Served(MemoryStore):
+    """A store with a daemon."""
+
+    daemon = Pulse()
+
+    def pulse(self, patience: float) -> Pulse:
+        return self.daemon
+
+
+@pytest.mark.parametrize(
+    ("pid", "state"), [(7, State.READY), (0, State.READY), (8, None), (None, None)]
+)
+def test_what_a_daemon_told_is_shown_while_it_runs(
+    pid: int | None, state: State | None, clock: FakeClock
+) -> None:
+    store = Served()
+    store.daemon = Pulse(pid, moving=True)
+    write_told(store.files, Told(7, State.READY, clock.now(), Rules()))
+    assert QueueService(store, clock).overview().look().state is state
 
 
 def test_what_runs_and_what_failed(store: MemoryStore, clock: FakeClock) -> None:

@@ -21,8 +21,8 @@ from jobctl.errors import StoreBusy
 from jobctl.stores.directory import index, journal, reader
 from jobctl.stores.directory.doctor import examine
 from jobctl.stores.directory.store import DirectoryStore
-from tests.helpers import NOON, claim, end, ids, make_job, put
-from tests.stores.test_locks import HOLD, ROOT, start
+from tests.helpers import NOON, ROOT, claim, end, ids, make_job, put
+from tests.stores.test_locks import HOLD, start
 from tests.stores.tools import drop_index, picture, rebuilt
 
 

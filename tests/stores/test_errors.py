@@ -18,10 +18,9 @@ from jobctl.core.job import Status
 from jobctl.errors import StoreFull, StoreUnwritable
 from jobctl.stores.directory.store import DirectoryStore
 from tests.disks import mounted
-from tests.helpers import NOON, claim, ids, make_job, put, there
+from tests.helpers import NOON, ROOT, claim, ids, make_job, put, there
 from tests.stores.tools import failing, quarantined, rebuilt, segment
 
-ROOT = Path(__file__).parents[2]
 WHAT = {errno.EIO: StoreUnwritable, errno.ENOSPC: StoreFull, errno.EDQUOT: StoreFull}
 
 

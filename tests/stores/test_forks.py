@@ -20,8 +20,8 @@ from jobctl.stores.directory.doctor import examine
 from jobctl.stores.directory.index import Index
 from jobctl.stores.directory.store import DirectoryStore
 from tests.children import Child, held_locks, in_child, open_files
-from tests.helpers import NOON, after, claim, eventually, ids, make_job, put
-from tests.stores.test_locks import HOLD, ROOT, start
+from tests.helpers import NOON, ROOT, after, claim, eventually, ids, make_job, put
+from tests.stores.test_locks import HOLD, start
 from tests.stores.tools import claim_order, picture, rebuilt
 
 pytestmark = pytest.mark.filterwarnings("ignore:This process.*:DeprecationWarning")
@@ -233,6 +233,7 @@ def test_a_child_keeps_no_lock_that_a_thread_of_its_parent_waits_for(path: Path)
         assert holder.stdout.readline() == "held\n"
         parent = stack.enter_context(start(WAITS, path))
         assert parent.stdout
+        assert parent.stdin
         assert parent.stdout.readline() == "forked []\n"
         holder.stdin.write("\n")
         holder.stdin.close()
@@ -240,6 +241,8 @@ def test_a_child_keeps_no_lock_that_a_thread_of_its_parent_waits_for(path: Path)
         parent.kill()
         store = DirectoryStore(path, patience=5)
         put(store, make_job("after"))  # the child lives
+        parent.stdin.write("\n")
+        parent.stdin.flush()
         assert parent.stdout.readline() == "child ends\n"
         assert ids(store.list()) == ["after", "held"]
         store.close()
@@ -264,7 +267,7 @@ if os.fork() == 0:
     print("forked", [name for name in open_files(sys.argv[1]) if "lock" in name], flush=True)
     parent = os.getppid()
     eventually(lambda: os.getppid() != parent, 60)
-    time.sleep(1)
+    sys.stdin.readline()
     print("child ends", flush=True)
     os._exit(0)
 time.sleep(60)

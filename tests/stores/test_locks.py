@@ -16,9 +16,8 @@ from jobctl.errors import StoreBusy
 from jobctl.stores.directory.locks import WriteLock
 from jobctl.stores.directory.store import DirectoryStore
 from jobctl.stores.directory.transaction import DirectoryTransaction
-from tests.helpers import claim, eventually, ids, make_job, put
+from tests.helpers import ROOT, claim, eventually, ids, make_job, put
 
-ROOT = Path(__file__).parents[2]
 START = """
 import os, sys
 from pathlib import Path

@@ -16,7 +16,7 @@ from jobctl.errors import StoreCorrupt, StoreError
 from jobctl.stores.directory.layout import Layout
 from jobctl.stores.directory.segments import Place, Segments
 from jobctl.stores.directory.store import DirectoryStore
-from tests.helpers import NOON, after, claim, end, ids, make_job, put
+from tests.helpers import NOON, ROOT, after, claim, end, ids, make_job, put
 from tests.stores.tools import (
     claim_order,
     drop_index,
@@ -29,8 +29,6 @@ from tests.stores.tools import (
     records,
     segment,
 )
-
-ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(autouse=True)

@@ -12,14 +12,13 @@ from pathlib import Path
 
 import pytest
 
-from jobctl.core import job as transitions
 from jobctl.core.store import Seat
 from jobctl.errors import StoreFull
 from jobctl.stores.directory import waker
 from jobctl.stores.directory.journal import Journal
 from jobctl.stores.directory.store import DirectoryStore
 from jobctl.stores.directory.waker import Waker
-from tests.helpers import NOON, make_job, put
+from tests.helpers import cancel, make_job, put
 from tests.stores.tools import segment
 
 
@@ -107,13 +106,6 @@ def listening(path: Path) -> Iterator[Seat]:
 def heard(seat: Seat) -> int:
     """Return how many wake-ups there are, and take them."""
     return len(os.read(seat.fileno(), 100)) if woken(seat) else 0
-
-
-def cancel(store: DirectoryStore, job_id: str) -> None:
-    with store.transaction() as tx:
-        job = tx.get(job_id)
-        assert job is not None
-        tx.save(transitions.cancel(job, NOON))
 
 
 def test_an_add_wakes_once_and_while_it_has_the_lock(

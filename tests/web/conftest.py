@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import socket
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -27,7 +27,14 @@ TOKEN = "the-token-of-the-tests"
 class Site:
     """A server that runs, its store, and a client that has its token."""
 
-    def __init__(self, folder: Path, stack: ExitStack, **options: Any) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        stack: ExitStack,
+        *,
+        hosts: Collection[str] = (),
+        failures: Rate | None = None,
+    ) -> None:
         def read() -> Any:
             return bootstrap.open_config(config, str(folder / ".jobctl"), deep=True)
 
@@ -37,9 +44,9 @@ class Site:
         self.store: Store = bootstrap.open_store(read())
         stack.callback(self.store.close)
         self.backend = Backend(self.store, read(), read)
-        app = build(self.backend, TOKEN, options.pop("hosts", ()))
-        for name, value in options.items():
-            setattr(app, f"_{name}", value)
+        app = build(self.backend, TOKEN, hosts)
+        if failures is not None:
+            app._failures = failures
         listening = bind("127.0.0.1", 0, allow_remote=False)
         self.port: int = listening.getsockname()[1]
         self.url = address(listening)

@@ -13,9 +13,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.helpers import eventually
-
-ROOT = Path(__file__).parents[2]
+from tests.helpers import ROOT, eventually
 
 
 class Typed:

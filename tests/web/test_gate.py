@@ -15,7 +15,7 @@ import pytest
 
 from jobctl.core.store import Stats
 from jobctl.errors import ConfigError
-from jobctl.web import connection, incoming
+from jobctl.web import connection, gate, incoming
 from jobctl.web.auth import allows, find_token
 from jobctl.web.gate import FAILURES
 from jobctl.web.rates import Rate
@@ -311,7 +311,8 @@ def test_a_body_that_does_not_come_is_408(
     serve: Callable[..., Site], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(incoming, "DISCARD", 0.1)
-    site = serve(patience=0.2)
+    monkeypatch.setattr(gate, "PATIENCE", 0.2)
+    site = serve()
     for rest in (
         b"Content-Length: 100\r\n\r\n{",
         b"Transfer-Encoding: chunked\r\n\r\n1\r\n{\r\n",

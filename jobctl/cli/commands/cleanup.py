@@ -10,10 +10,10 @@ import typer
 
 from jobctl.cli import bulk, filters, render, targets
 from jobctl.cli.options import DryRun, Json, Session, Yes, session
-from jobctl.cli.words import local_time
+from jobctl.cli.words import duration, local_time
 from jobctl.clock import SystemClock
-from jobctl.core.intake import parse_time
-from jobctl.core.units import counted, seconds
+from jobctl.core.options import parse_time
+from jobctl.core.units import counted
 from jobctl.errors import InvalidJob
 from jobctl.services.queue import finished
 
@@ -70,8 +70,5 @@ def _cutoff(older_than: str | None, before: str | None) -> datetime | None:
     if older_than is not None and before is not None:
         raise InvalidJob("--older-than and --before say the same in two ways: give one")
     if older_than is not None:
-        try:
-            return SystemClock().now() - timedelta(seconds=seconds(older_than))
-        except InvalidJob as err:
-            raise InvalidJob(f"--older-than: {err}") from None
+        return SystemClock().now() - timedelta(seconds=duration(older_than, "--older-than"))
     return parse_time(local_time(before), what="--before") if before is not None else None

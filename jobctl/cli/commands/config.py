@@ -6,11 +6,9 @@ import typer
 
 from jobctl.cli import render
 from jobctl.cli.options import Json, session
-from jobctl.cli.quick import QuickCommand, QuickGroup, example
+from jobctl.cli.quick import QuickCommand, example, group, require_command
 
-app = typer.Typer(
-    cls=QuickGroup, rich_markup_mode=None, add_completion=False, invoke_without_command=True
-)
+app = group()
 
 INVALID = 2
 
@@ -18,9 +16,7 @@ INVALID = 2
 @app.callback()
 def config(ctx: typer.Context) -> None:
     """Check the configuration."""
-    if ctx.invoked_subcommand is None:
-        render.words(ctx.get_help())
-        raise typer.Exit(2)
+    require_command(ctx)
 
 
 @app.command(cls=QuickCommand, epilog=example("jobctl config check"))

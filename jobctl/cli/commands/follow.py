@@ -29,8 +29,7 @@ def command(
     time-out.
     """
     here = session(ctx)
-    targets.refuse_filters([job_id])
     limit = waiting.limit(timeout, "--timeout")
     out = logprint.printer(raw=raw, as_json=json)
-    job = here.queue.resolve(job_id)
+    job = targets.one(here, job_id)
     return following.follow(here, job, here.queue.log(job.id), out, limit)

@@ -8,6 +8,7 @@ import typer
 
 from jobctl.cli import render
 from jobctl.cli.options import Json, session
+from jobctl.cli.words import duration
 
 EXAMPLE = "jobctl health --json"
 
@@ -26,10 +27,11 @@ def command(
     The daemon must run and move, the disk be writable, jobs get their turn, and schedules
     succeed within their expect_within. The exit code is 1 if anything is wrong.
     """
-    from jobctl import bootstrap, scheduling
+    from jobctl import scheduling, upkeep
 
+    longest = duration(max_wait, "--max-wait")
     config = session(ctx).deep_config
-    health = bootstrap.check_health(config, max_wait, scheduling.known(config).values())
+    health = upkeep.check_health(config, longest, scheduling.known(config).values())
     if json:
         render.json(health)
     else:

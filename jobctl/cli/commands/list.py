@@ -8,8 +8,8 @@ import typer
 
 from jobctl.cli import filters, render, targets
 from jobctl.cli.options import Json, Session, session
-from jobctl.core.filters import with_name, with_status
 from jobctl.errors import InvalidJob
+from jobctl.services import looking
 
 if TYPE_CHECKING:
     from jobctl.core.filters import Filter
@@ -40,11 +40,7 @@ def command(
     here = session(ctx)
     if json + jsonl + quiet > 1:
         raise InvalidJob("--json, --jsonl and -q exclude each other: give one")
-    wanted = filters.parse(chosen or ())
-    if status is not None:
-        wanted &= with_status(status)
-    if name is not None:
-        wanted &= with_name(name)
+    wanted = looking.chosen(filters.parse(chosen or ()), status, name)
     page = here.queue.stream(wanted, limit=limit, offset=offset)
     if json:
         render.json([here.record(job) for job in page])

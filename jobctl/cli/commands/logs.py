@@ -40,14 +40,13 @@ def command(
     if it was surely written before. With --follow the exit code is that of `jobctl follow`.
     """
     here = session(ctx)
-    targets.refuse_filters([job_id])
     if follow and attempt is not None:
         raise InvalidJob(
             "--follow and --attempt do not go together: attempts to come have others"
         )
     choice = logview.choice(tail, since, attempt)
     out = logprint.printer(raw=raw, as_json=json)
-    job = here.queue.resolve(job_id)
+    job = targets.one(here, job_id)
     if json and not follow:
         lines = logview.lines(here, job, choice, here.queue.log(job.id, once=True))
         texts = [logprint.text_of(line) for line in lines]

@@ -9,6 +9,7 @@ import typer
 from jobctl.cli import known, pauses, render
 from jobctl.cli.options import Json, session
 from jobctl.errors import InvalidJob
+from jobctl.services.pausing import subject, undo
 
 EXAMPLE = "jobctl pause hello"
 
@@ -37,4 +38,4 @@ def command(
     if json:
         render.json(pauses.records(done))
     for one in done:
-        render.note(f"{pauses.subject(one)} until `{pauses.undo(one)}`; what runs goes on")
+        render.note(f"{subject(one)} until `{undo(one)}`; what runs goes on")

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from jobctl.cli import render
 from jobctl.cli.lazy import LazyGroup, command_of
+from jobctl.cli.quick import group, require_command
 
 if TYPE_CHECKING:
     from typer._click import Command
@@ -38,14 +38,10 @@ class Verbs(LazyGroup):
         return command_of(name, getattr(module, function), f"jobctl schedule {name}{rest}")
 
 
-app = typer.Typer(
-    cls=Verbs, rich_markup_mode=None, add_completion=False, invoke_without_command=True
-)
+app = group(Verbs)
 
 
 @app.callback()
 def schedule(ctx: typer.Context) -> None:
     """List, show, add and switch what runs by the clock."""
-    if ctx.invoked_subcommand is None:
-        render.words(ctx.get_help())
-        raise typer.Exit(2)
+    require_command(ctx)

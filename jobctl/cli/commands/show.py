@@ -18,8 +18,7 @@ def command(
 ) -> None:
     """Show one job: its fields, its attempts and its last error."""
     here = session(ctx)
-    targets.refuse_filters([job_id])
-    job = here.queue.resolve(job_id)
+    job = targets.one(here, job_id)
     if json:
         render.json(here.record(job))
     else:

@@ -9,11 +9,9 @@ import typer
 
 from jobctl.cli import render
 from jobctl.cli.options import Session, session
-from jobctl.cli.quick import QuickCommand, QuickGroup, example
+from jobctl.cli.quick import QuickCommand, example, group, require_command
 
-app = typer.Typer(
-    cls=QuickGroup, rich_markup_mode=None, add_completion=False, invoke_without_command=True
-)
+app = group()
 
 User = Annotated[bool, typer.Option("--user", help="For your own systemd, not the machine's.")]
 Name = Annotated[str, typer.Option(metavar="NAME", help="What the unit is called.")]
@@ -30,9 +28,7 @@ RunAs = Annotated[
 @app.callback()
 def systemd(ctx: typer.Context) -> None:
     """Have systemd run the daemon: print or install its unit."""
-    if ctx.invoked_subcommand is None:
-        render.words(ctx.get_help())
-        raise typer.Exit(2)
+    require_command(ctx)
 
 
 @app.command("print", cls=QuickCommand, epilog=example("jobctl systemd print --user"))

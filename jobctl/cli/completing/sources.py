@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from jobctl.cli.options import Session, session
-from jobctl.core.job import FINISHED, RETRYABLE, Status
+from jobctl.core.job import CANCELLABLE, DELETABLE, RETRYABLE, Status
 from jobctl.core.units import human_duration
 from jobctl.services.candidates import Candidate, job_ids, job_names
 
@@ -24,10 +24,10 @@ _UNFINISHED = (Status.PENDING, Status.RUNNING)
 #: Whose ids a command takes; all, if it is not here.
 _STATUSES = {
     "retry": RETRYABLE,
-    "cancel": _UNFINISHED,
+    "cancel": CANCELLABLE,
     "wait": _UNFINISHED,
     "follow": _UNFINISHED,
-    "delete": (Status.PENDING, *FINISHED),
+    "delete": DELETABLE,
 }
 _CHOICES = re.compile(r"[a-z]+(?:\|[a-z]+)+")
 

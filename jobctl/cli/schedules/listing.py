@@ -9,8 +9,8 @@ import typer
 from jobctl.cli import render
 from jobctl.cli.options import Json, session
 from jobctl.cli.schedules.shown import record, when, zoned
-from jobctl.cli.words import relative
 from jobctl.clock import SystemClock
+from jobctl.core.wording import relative
 
 
 def command(ctx: typer.Context, json: Json = False) -> None:

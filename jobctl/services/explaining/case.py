@@ -13,12 +13,11 @@ from jobctl.core.store import AnyJob, Pulse, Store
 from jobctl.core.wording import relative
 from jobctl.errors import StoreError
 from jobctl.services.cleaning import KEEP_ALL, Keep
+from jobctl.services.health import PATIENCE
 from jobctl.services.known import read_handlers
 from jobctl.services.rates import read_rates
-from jobctl.services.telling import Rules, Told, read_told
+from jobctl.services.telling import Rules, Told, read_told, told_by
 
-#: Seconds within which the daemon's loop takes note of a wake-up, unless it is stuck.
-PATIENCE = 5.0
 #: How many running jobs are looked at.
 RUNNING = 10_000
 #: How many jobs a sentence names.
@@ -39,7 +38,6 @@ class Case:
         configured: Rules | None = None,
         keep: Keep = KEEP_ALL,
         say: Say | None = None,
-        patience: float = PATIENCE,
     ) -> None:
         self.store = store
         self.job = job
@@ -47,7 +45,6 @@ class Case:
         self.keep = keep
         self._configured = configured or Rules()
         self._said = say
-        self._patience = patience
         self.unseen: str | None = None  # why nobody can tell whether a daemon runs
 
     def say(self, moment: datetime) -> str:
@@ -61,7 +58,7 @@ class Case:
     def pulse(self) -> Pulse:
         """Which process is the daemon, and whether it moves."""
         try:
-            return self.store.pulse(self._patience)
+            return self.store.pulse(PATIENCE)
         except StoreError as err:
             self.unseen = str(err)
             return Pulse()
@@ -79,8 +76,7 @@ class Case:
     @property
     def told(self) -> Told | None:
         """What the daemon that runs has told."""
-        left = self.left
-        return left if left is not None and self.pulse.pid in (left.pid, 0) else None
+        return told_by(self.left, self.pulse)
 
     @property
     def rules(self) -> Rules:

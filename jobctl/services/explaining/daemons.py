@@ -8,7 +8,8 @@ from jobctl.core.text import nearest
 from jobctl.core.units import human_duration
 from jobctl.errors import StoreError
 from jobctl.services.explaining.answer import Reason
-from jobctl.services.explaining.case import PATIENCE, Case
+from jobctl.services.explaining.case import Case
+from jobctl.services.health import PATIENCE
 from jobctl.services.telling import State, Told, Trouble
 
 

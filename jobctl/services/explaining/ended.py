@@ -6,13 +6,11 @@ from collections.abc import Iterator
 from datetime import timedelta
 
 from jobctl.core.dependencies import FAILED as DEPENDENCY
-from jobctl.core.job import RETRYABLE, Attempt, Outcome, Status
+from jobctl.core.job import DEATHS, RETRYABLE, Attempt, Outcome, Status
 from jobctl.core.units import human_duration, human_size
-from jobctl.core.wording import error_line
+from jobctl.core.wording import error_line, length_of
 from jobctl.services.explaining.answer import Reason
 from jobctl.services.explaining.case import Case
-
-_DEATHS = (Outcome.CRASHED, Outcome.LOST)
 
 
 def ended(case: Case) -> Iterator[Reason]:
@@ -68,7 +66,7 @@ def _last(case: Case, last: Attempt) -> Reason:
     why = f": {_line(case)}" if case.job.error else ""
     took = _took(last)
     details = f", after {took}" if took else ""
-    if last.max_rss is not None and last.outcome in _DEATHS:
+    if last.max_rss is not None and last.outcome in DEATHS:
         details += f", with a peak of {human_size(last.max_rss)}"
     text = f"Its last attempt {how} {_when(case)}{details}{why}."
     return Reason(str(last.outcome), text, at=case.job.finished_at)
@@ -77,7 +75,7 @@ def _last(case: Case, last: Attempt) -> Reason:
 def _for_good(case: Case, last: Attempt) -> Reason:
     job, options = case.job, case.options
     runs = options.max_retries + 1
-    if last.outcome in _DEATHS and job.crashes >= options.max_crashes:
+    if last.outcome in DEATHS and job.crashes >= options.max_crashes:
         text = (
             f"It has ended its worker {job.crashes} times, and max_crashes is "
             f"{options.max_crashes}: it is not run again, whatever its retries."
@@ -128,10 +126,10 @@ def _when(case: Case) -> str:
 
 
 def _took(one: Attempt) -> str:
-    if one.started_at is None or one.finished_at is None:
+    length = length_of(one)
+    if length is None:
         return ""
-    seconds = (one.finished_at - one.started_at).total_seconds()
-    return human_duration(seconds) if seconds >= 0.001 else "less than 1ms"
+    return human_duration(length) if length >= 0.001 else "less than 1ms"
 
 
 def _line(case: Case) -> str:

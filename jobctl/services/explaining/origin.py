@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from jobctl.core.note import SCHEDULE, TICK
+from jobctl.core.note import TICK
 from jobctl.core.schedule import tick_of
-from jobctl.core.standing import standing_of, tick_of_note
+from jobctl.core.standing import tick_of_note
 from jobctl.services.explaining.answer import Reason
 from jobctl.services.explaining.case import Case
+from jobctl.services.marks import standing_in
 
 
 def schedule(case: Case) -> Iterator[Reason]:
@@ -33,8 +34,6 @@ def schedule(case: Case) -> Iterator[Reason]:
 
 def _rule(case: Case, name: str) -> str:
     """Return when the schedule ticks, as the store remembers it."""
-    for note in case.store.notes(SCHEDULE, name):
-        if note.key == name:
-            rule, _, rest = standing_of(note).timing.partition(" | ")
-            return f" ({rule}, {rest.partition(' | ')[0]})" if rest else ""
-    return ""
+    standing = standing_in(case.store, name)
+    rule, _, rest = ("" if standing is None else standing.timing).partition(" | ")
+    return f" ({rule}, {rest.partition(' | ')[0]})" if rest else ""

@@ -10,7 +10,7 @@ from jobctl.core.units import human_duration
 from jobctl.core.wording import error_line
 from jobctl.services.explaining.answer import Reason
 from jobctl.services.explaining.case import NAMED, Case
-from jobctl.services.pausing import paused
+from jobctl.services.pausing import paused, undo
 
 
 def pauses(case: Case) -> Iterator[Reason]:
@@ -18,11 +18,10 @@ def pauses(case: Case) -> Iterator[Reason]:
     for one in paused(case.store):
         since = case.say(one.since)
         if one.name is None:
-            text = f"All jobs are paused since {since}, until `jobctl resume`."
+            text = f"All jobs are paused since {since}, until `{undo(one)}`."
             yield Reason("paused-all", text, at=one.since)
         elif one.name == case.job.name:
-            undo = f"jobctl resume {one.name}"
-            text = f"Jobs of {one.name} are paused since {since}, until `{undo}`."
+            text = f"Jobs of {one.name} are paused since {since}, until `{undo(one)}`."
             yield Reason("paused", text, at=one.since)
 
 

@@ -9,7 +9,7 @@ from jobctl.core.units import human_duration
 from jobctl.services.explaining.answer import Reason
 from jobctl.services.explaining.case import Case
 from jobctl.services.explaining.daemons import daemon
-from jobctl.services.spool import worker_of
+from jobctl.services.spool import workers
 from jobctl.services.telling import State
 
 
@@ -33,7 +33,7 @@ def running(case: Case) -> Iterator[Reason]:
 
 def _since(case: Case) -> Reason:
     job, began = case.job, case.job.started_at or case.now
-    worker = worker_of(case.store.files, job.id)
+    worker = workers(case.store.files).get(job.id)
     where = "" if worker is None else f", in worker process {worker}"
     attempt = f"attempt {job.attempts} of {case.options.max_retries + 1}"
     return Reason("running", f"It runs since {case.say(began)}, {attempt}{where}.", at=began)

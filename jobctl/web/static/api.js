@@ -24,12 +24,12 @@ export function keepToken(token) {
   sessionStorage.setItem(KEY, token.trim());
 }
 
-export function dropToken() {
+function dropToken() {
   sessionStorage.removeItem(KEY);
 }
 
 /** What the API says when it refuses. */
-export class Problem extends Error {
+class Problem extends Error {
   constructor(status, detail) {
     super(detail);
     this.status = status;

@@ -20,7 +20,7 @@ export function duration(seconds) {
 }
 
 /** Return how far off a moment is: 3m ago, in 2h30m, just now. */
-export function relative(iso, now = Date.now()) {
+function relative(iso, now = Date.now()) {
   const seconds = (Date.parse(iso) - now) / 1000;
   if (Math.abs(seconds) < 1) return "just now";
   const length = duration(Math.max(1, Math.round(Math.abs(seconds))));
