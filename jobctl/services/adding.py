@@ -26,6 +26,13 @@ class Added(msgspec.Struct, frozen=True):
     job: AnyJob
 
 
+class AddedMany(msgspec.Struct, frozen=True):
+    """What an add of many did: all ids in order, and those whose jobs were there and kept."""
+
+    ids: list[str]
+    kept: list[str]
+
+
 class Wanted(msgspec.Struct, frozen=True, gc=False):
     """A job that passed all checks, and what to do if its id is taken."""
 
@@ -73,9 +80,13 @@ def put(tx: Transaction, wanted: Wanted) -> Added:
     return _settle_clash(tx, old, wanted)
 
 
-def put_all(tx: Transaction, wanted: Sequence[Wanted]) -> None:
-    """Add many in their order. An id that stands twice among them is taken the second time."""
+def put_all(tx: Transaction, wanted: Sequence[Wanted]) -> list[str]:
+    """Add many in their order, and return the ids of those that were there and kept.
+
+    An id that stands twice among them is taken the second time.
+    """
     batch: dict[str, AnyJob] = {}
+    kept: list[str] = []
     for one in wanted:
         if one.named:
             if one.job.id in batch:
@@ -83,7 +94,8 @@ def put_all(tx: Transaction, wanted: Sequence[Wanted]) -> None:
                 batch = {}
             old = tx.get(one.job.id)
             if old is not None:
-                _settle_clash(tx, old, one)
+                if not _settle_clash(tx, old, one).created:
+                    kept.append(old.id)
                 continue
         if one.job.after:
             tx.add(batch.values())
@@ -91,6 +103,7 @@ def put_all(tx: Transaction, wanted: Sequence[Wanted]) -> None:
             dependencies.check(tx, one.job)
         batch[one.job.id] = one.job
     tx.add(batch.values())
+    return kept
 
 
 def _settle_clash(tx: Transaction, old: AnyJob, wanted: Wanted) -> Added:
