@@ -22,8 +22,13 @@ def relative(moment: datetime, now: datetime) -> str:
 
 def error_line(error: JobError | None) -> str:
     """Return an error in one line that is not too long."""
+    text = error_sentence(error)
+    return text if len(text) <= MESSAGE else text[: MESSAGE - 3] + "..."
+
+
+def error_sentence(error: JobError | None) -> str:
+    """Return an error in one line, however long: a type, and the first line of its message."""
     if error is None:
         return ""
     first = error.message.strip().split("\n", 1)[0]
-    text = f"{error.type}: {first}" if first else error.type
-    return text if len(text) <= MESSAGE else text[: MESSAGE - 3] + "..."
+    return f"{error.type}: {first}" if first else error.type

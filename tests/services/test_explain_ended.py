@@ -141,6 +141,13 @@ def test_completed_without_its_result(store: Watched) -> None:
     assert codes(why(store)) == ["completed", "result-not-kept"]
 
 
+def test_a_long_message_is_said_to_its_end(store: Watched) -> None:
+    text = "the job completed, but its result was not kept: " + "x" * 90 + ": pass plain values"
+    error = JobError("ResultNotKept", text)
+    run_once(store, make_job("it"), Outcome.COMPLETED, error=error)
+    assert said(why(store), "result-not-kept") == f"ResultNotKept: {text}."
+
+
 def test_retries_used_up(store: Watched) -> None:
     error = JobError("ValueError", "no", "Traceback")
     run_once(
