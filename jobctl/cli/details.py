@@ -10,6 +10,7 @@ from jobctl.cli import render
 from jobctl.cli.words import error_line, how_it_exited, local, moment, relative, remark, took
 from jobctl.core.job import Attempt
 from jobctl.core.units import human_duration
+from jobctl.core.wording import error_text
 
 AnyJob = Any
 
@@ -62,7 +63,7 @@ def _fields(job: AnyJob, record: dict[str, Any], now: datetime) -> list[tuple[st
         ("shell", _pretty(record["shell"]) if job.shell else ""),
         ("progress", _pretty(job.progress) if job.progress else ""),
         ("result", "" if job.result is None else _pretty(record["result"])),
-        ("error", f"{job.error.type}: {job.error.message}" if job.error else ""),
+        ("error", error_text(job.error) if job.error else ""),
     ]
 
 

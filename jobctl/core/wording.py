@@ -28,7 +28,10 @@ def error_line(error: JobError | None) -> str:
 
 def error_sentence(error: JobError | None) -> str:
     """Return an error in one line, however long: a type, and the first line of its message."""
-    if error is None:
-        return ""
-    first = error.message.strip().split("\n", 1)[0]
-    return f"{error.type}: {first}" if first else error.type
+    return "" if error is None else error_text(error).split("\n", 1)[0]
+
+
+def error_text(error: JobError) -> str:
+    """Return an error with all lines of its message, if it has one."""
+    message = error.message.strip()
+    return f"{error.type}: {message}" if message else error.type

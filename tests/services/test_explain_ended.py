@@ -294,6 +294,7 @@ def test_its_schedule(store: Watched) -> None:
     put(store, make_job("night@2026-11-24T12:00:00Z", schedule="night"))
     put(store, make_job("byhand", schedule="night"), make_job("plain"))
     put(store, make_job("x@2026-11-24T12:00:00Z", schedule="x"))
+    put(store, make_job("often", schedule="xy"))
     assert said(why(store, "night@2026-11-24T12:00:00Z"), "schedule") == (
         "It is of schedule night (0 3 * * *, Europe/Berlin), for its tick at "
         "2026-11-24T12:00:00Z (just now) (late: no daemon ran)."
@@ -303,6 +304,9 @@ def test_its_schedule(store: Watched) -> None:
     )
     assert said(why(store, "x@2026-11-24T12:00:00Z"), "schedule") == (
         "It is of schedule x, for its tick at 2026-11-24T12:00:00Z (just now)."
+    )
+    assert said(why(store, "often"), "schedule") == (
+        "It is of schedule xy (every 5s, UTC), triggered by hand."
     )
     assert why(store, "plain").about == ()
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from jobctl.core.note import SCHEDULE, TICK
 from jobctl.core.schedule import tick_of
 from jobctl.core.standing import standing_of, tick_of_note
+from jobctl.core.units import human_duration
 from jobctl.services.explaining.answer import Reason
 from jobctl.services.explaining.case import Case
 
@@ -36,5 +37,7 @@ def _rule(case: Case, name: str) -> str:
     for note in case.store.notes(SCHEDULE, name):
         if note.key == name:
             rule, _, rest = standing_of(note).timing.partition(" | ")
+            if rule.startswith("every "):  # seconds, as a bare number
+                rule = f"every {human_duration(float(rule.removeprefix('every ')))}"
             return f" ({rule}, {rest.partition(' | ')[0]})" if rest else ""
     return ""
