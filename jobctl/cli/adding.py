@@ -108,7 +108,7 @@ def add_file(here: Session, path: str, wanted: Wanted, until: Until, *, as_json:
         with render.progress("adding", len(specs)) as advance:
             for start in range(0, len(specs), BATCH):
                 batch = specs[start : start + BATCH]
-                added = here.queue.add_all(batch, commands=True)
+                added = here.queue.add_all(batch, commands=True, first=start + 1)
                 ids += added.ids
                 kept += added.kept
                 advance(len(batch))

@@ -10,7 +10,7 @@ import msgspec
 from jobctl.core import dependencies
 from jobctl.core import job as transitions
 from jobctl.core.store import AnyJob, Transaction
-from jobctl.errors import Duplicate, InvalidJob
+from jobctl.errors import Duplicate, InvalidJob, NotFound, WrongStatus
 
 #: What add_many takes: the fields by name, or (name, data) or (name, data, options).
 Spec = Mapping[str, Any] | Sequence[Any]
@@ -80,27 +80,31 @@ def put(tx: Transaction, wanted: Wanted) -> Added:
     return _settle_clash(tx, old, wanted)
 
 
-def put_all(tx: Transaction, wanted: Sequence[Wanted]) -> list[str]:
+def put_all(tx: Transaction, wanted: Sequence[Wanted], first: int = 1) -> list[str]:
     """Add many in their order, and return the ids of those that were there and kept.
 
-    An id that stands twice among them is taken the second time.
+    An id that stands twice among them is taken the second time. Raises as `put` does, saying
+    which of them it is; `first` is the number of the first.
     """
     batch: dict[str, AnyJob] = {}
     kept: list[str] = []
-    for one in wanted:
-        if one.named:
-            if one.job.id in batch:
+    for number, one in enumerate(wanted, first):
+        try:
+            if one.named:
+                if one.job.id in batch:
+                    tx.add(batch.values())
+                    batch = {}
+                old = tx.get(one.job.id)
+                if old is not None:
+                    if not _settle_clash(tx, old, one).created:
+                        kept.append(old.id)
+                    continue
+            if one.job.after:
                 tx.add(batch.values())
                 batch = {}
-            old = tx.get(one.job.id)
-            if old is not None:
-                if not _settle_clash(tx, old, one).created:
-                    kept.append(old.id)
-                continue
-        if one.job.after:
-            tx.add(batch.values())
-            batch = {}
-            dependencies.check(tx, one.job)
+                dependencies.check(tx, one.job)
+        except (InvalidJob, NotFound, Duplicate, WrongStatus) as err:
+            raise type(err)(f"job {number}: {err}") from None
         batch[one.job.id] = one.job
     tx.add(batch.values())
     return kept

@@ -114,10 +114,15 @@ class QueueService(Looking):
         """
         return self.add_all(specs, commands=commands).ids
 
-    def add_all(self, specs: Iterable[Spec], *, commands: bool = False) -> AddedMany:
-        """Do what add_many does, and say which of the jobs were there already."""
+    def add_all(
+        self, specs: Iterable[Spec], *, commands: bool = False, first: int = 1
+    ) -> AddedMany:
+        """Do what add_many does, and say which of the jobs were there already.
+
+        `first` is the number that an error gives the first of them.
+        """
         wanted = self._all_wanted(specs, commands)
-        kept = self._put_all(wanted)
+        kept = self._put_all(wanted, first)
         return AddedMany([one.job.id for one in wanted], kept)
 
     def chain(self, specs: Iterable[Spec | str]) -> list[str]:
@@ -247,11 +252,11 @@ class QueueService(Looking):
             return Wanted(job, False, "keep")
         return Wanted(job, own_id(options) is not None, options.get("if_exists") or "keep")
 
-    def _put_all(self, wanted: Sequence[Wanted]) -> list[str]:
+    def _put_all(self, wanted: Sequence[Wanted], first: int = 1) -> list[str]:
         if not wanted:
             return []
         with self._store.transaction() as tx:
-            kept = put_all(tx, wanted)
+            kept = put_all(tx, wanted, first)
             self._beside.forget_replaced(wanted)
         self._store.wake()
         return kept

@@ -55,6 +55,20 @@ def test_jobs_that_were_there_are_told(cli: Cli, store: DirectoryStore) -> None:
     assert cli("add", "--from", "-", stdin=replacing).err == ""
 
 
+def test_a_job_that_the_store_refuses_is_named(
+    cli: Cli, store: DirectoryStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lines = '{"name": "a", "id": "x"}\n{"name": "a", "after": ["nobody"]}\n'
+    code, out, err = cli("add", "--from", "-", stdin=lines)
+    assert (code, out) == (3, "")
+    assert err.startswith("jobctl: job 2: after: there is no job nobody")
+    assert store.stats().total == 0
+    monkeypatch.setattr(adding, "BATCH", 1)  # counted on from one batch to the next
+    code, out, err = cli("add", "--from", "-", stdin=lines)
+    assert (code, out) == (3, "x\n")
+    assert "job 2: after" in err
+
+
 @pytest.mark.parametrize(
     ("bad", "message"),
     [
