@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 #: How many jobs of a file go into the store at a time: one durable commit for them.
 BATCH = 5000
+#: How many of those that were there already are named.
+SHOWN = 5
 _FAILS = "the job fails unless there is one when it runs"
 
 
@@ -101,17 +103,26 @@ def add_file(here: Session, path: str, wanted: Wanted, until: Until, *, as_json:
     names = (spec["name"] for spec in specs if "shell" not in spec)
     known.note_unknown(here, names, _FAILS)
     ids: list[str] = []
+    kept: list[str] = []
     try:
         with render.progress("adding", len(specs)) as advance:
             for start in range(0, len(specs), BATCH):
                 batch = specs[start : start + BATCH]
-                ids += here.queue.add_many(batch, commands=True)
+                added = here.queue.add_all(batch, commands=True, first=start + 1)
+                ids += added.ids
+                kept += added.kept
                 advance(len(batch))
     except JobctlError:
         if ids:
             _print_ids(ids, as_json=as_json)
             render.note(f"{len(ids):,} of {len(specs):,} jobs were added before the error")
         raise
+    if kept:
+        some = ", ".join(kept[:SHOWN]) + (", ..." if len(kept) > SHOWN else "")
+        render.note(
+            f"not added: {len(kept):,} of {counted(len(ids), 'job')}, whose ids are taken; "
+            f"what is there was kept as it is: {some}"
+        )
     _print_ids(ids, as_json=as_json)
     return _wait(here, ids, limit) if until.wanted else 0
 

@@ -10,7 +10,7 @@ from jobctl.cli import render
 from jobctl.cli.words import how_it_exited, local, moment, remark, took
 from jobctl.core.job import AnyJob, Attempt
 from jobctl.core.units import human_duration
-from jobctl.core.wording import error_line, relative
+from jobctl.core.wording import error_line, error_text, relative
 
 #: The width of the column with the fields' names.
 LABEL = 17
@@ -61,7 +61,7 @@ def _fields(job: AnyJob, record: dict[str, Any], now: datetime) -> list[tuple[st
         ("shell", _pretty(record["shell"]) if job.shell else ""),
         ("progress", _pretty(job.progress) if job.progress else ""),
         ("result", "" if job.result is None else _pretty(record["result"])),
-        ("error", f"{job.error.type}: {job.error.message}" if job.error else ""),
+        ("error", error_text(job.error) if job.error else ""),
     ]
 
 

@@ -97,7 +97,8 @@ def dry_run(
         return
     if first:
         show_rows(first)
-    render.note(f"{counted(matched, 'job')} would be {done}; none was")
+    some = f", the first {len(first)} are shown" if matched > len(first) else ""
+    render.note(f"{counted(matched, 'job')} would be {done}; none was{some}")
 
 
 def show_rows(jobs: Sequence[AnyJob]) -> None:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime
 from typing import TYPE_CHECKING
 
 from jobctl.cli.words import duration, remark
 from jobctl.core.job import FINISHED, AnyJob, Status
 from jobctl.core.units import human_duration
+from jobctl.errors import StoreError
 
 if TYPE_CHECKING:
     from jobctl.cli.options import Session
@@ -51,11 +53,15 @@ def wait(here: Session, job_ids: Sequence[str], timeout: float | None) -> Waited
     shown_at = float("-inf")
 
     with render.live(sys.stderr, leave=False) as show:
-        if show is None:
-            return here.queue.wait(job_ids, timeout)
+        looked = False
 
         def watch(jobs: Mapping[str, AnyJob]) -> None:
-            nonlocal shown_at
+            nonlocal looked, shown_at
+            if not looked:  # before the first pause: most that is waited for has ended by now
+                looked = True
+                _note_no_daemon(here)
+            if show is None:
+                return
             now = clock.monotonic()
             if now - shown_at >= EVERY:
                 shown_at = now
@@ -65,6 +71,15 @@ def wait(here: Session, job_ids: Sequence[str], timeout: float | None) -> Waited
                 show(view(statuses, first, now - began, clock.now()))
 
         return here.queue.wait(job_ids, timeout, watch)
+
+
+def _note_no_daemon(here: Session) -> None:
+    """Say that no daemon runs, for then the wait may have no end."""
+    from jobctl.cli import render
+
+    with suppress(StoreError):  # nobody can tell
+        if not here.queue.has_daemon():
+            render.note("no daemon runs, so nothing ends before one is there: `jobctl run`")
 
 
 def view(

@@ -32,8 +32,15 @@ class Fault(msgspec.Struct, frozen=True):
     message: str
 
     def __str__(self) -> str:
+        return self._said(clean(self.message))
+
+    def block(self) -> str:
+        """Return it with the lines of its message, which may be a traceback."""
+        return self._said(clean(self.message, lines=True))
+
+    def _said(self, message: str) -> str:
         place = self.file if self.line is None else f"{self.file}:{self.line}"
-        return clean(": ".join(part for part in (place, self.key, self.message) if part))
+        return ": ".join(part for part in (clean(place), clean(self.key), message) if part)
 
 
 class Run(msgspec.Struct, frozen=True, kw_only=True):

@@ -29,8 +29,16 @@ def relative(moment: datetime, now: datetime) -> str:
 
 def error_line(error: JobError | None) -> str:
     """Return an error in one line that is not too long."""
-    if error is None:
-        return ""
-    first = error.message.strip().split("\n", 1)[0]
-    text = f"{error.type}: {first}" if first else error.type
+    text = error_sentence(error)
     return text if len(text) <= MESSAGE else text[: MESSAGE - 3] + "..."
+
+
+def error_sentence(error: JobError | None) -> str:
+    """Return an error in one line, however long: a type, and the first line of its message."""
+    return "" if error is None else error_text(error).split("\n", 1)[0]
+
+
+def error_text(error: JobError) -> str:
+    """Return an error with all lines of its message, if it has one."""
+    message = error.message.strip()
+    return f"{error.type}: {message}" if message else error.type

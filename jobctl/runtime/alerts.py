@@ -27,10 +27,14 @@ TAG = "jobctl-alert"
 SHOWN = 20
 
 _FILE = "alerts.json"
+#: What is said of one of a kind, and of several.
 _WORDS = {
-    "dead": "jobs that are dead",
-    "overdue": "schedules without a success for too long",
-    "waiting": "jobs that have been due for too long",
+    "dead": ("job is dead", "jobs are dead"),
+    "overdue": (
+        "schedule has had no success for too long",
+        "schedules have had no success for too long",
+    ),
+    "waiting": ("job has been due for too long", "jobs have been due for too long"),
 }
 
 
@@ -137,7 +141,8 @@ def _message(kind: str, group: _Group) -> str:
     if group.count:
         names = ", ".join(_name(item) for item in group.items[:3])
         more = ", ..." if group.count > 3 else ""
-        parts.append(f"{group.count} {_WORDS[kind]}: {names}{more}")
+        what = _WORDS[kind][group.count > 1]
+        parts.append(f"{group.count} {what}: {names}{more}")
     if group.recovered:
         parts.append(f"recovered: {', '.join(_name(item) for item in group.recovered[:3])}")
     return "; ".join(parts)

@@ -78,7 +78,7 @@ def death(
         else:
             left = Remains(news.log_tail, news.progress)
         if given.killed is not None or not given.beside or news is None:
-            ending = ended(given.killed, news, now, left)
+            ending = ended(given.killed, news, now, left, given.options.timeout)
             if given.place is not None:  # what the worker used was not all this job's
                 ending = msgspec.structs.replace(ending, max_rss=None, cpu_seconds=None)
             yield given, ending
@@ -118,12 +118,17 @@ def together(
 
 
 def ended(
-    killed: Outcome | None, news: Exited | None, now: datetime, left: Remains = NOTHING_LEFT
+    killed: Outcome | None,
+    news: Exited | None,
+    now: datetime,
+    left: Remains = NOTHING_LEFT,
+    timeout: float | None = None,
 ) -> Ending:
     """Return the ending of the attempt that a dead worker was at.
 
     `killed` is what a kill of the daemon's own makes of it, `news` how the worker ended,
-    None if its fork server died and nobody knows; `left` is what is left of it.
+    None if its fork server died and nobody knows; `left` is what is left of it, `timeout`
+    what the job had.
     """
     if killed is Outcome.RELEASED:
         return released(now, left.progress)
@@ -134,7 +139,9 @@ def ended(
     outcome = killed or Outcome.CRASHED
     error: JobError | None = None
     if outcome is Outcome.TIMEOUT:
-        error = JobError("JobTimeout", "the handler did not end in time and was killed")
+        of = "" if timeout is None else f" of {timeout:g} s"
+        why = f"the handler did not end at its timeout{of}, and was killed"
+        error = JobError("JobTimeout", why)
     elif outcome is Outcome.CRASHED:
         what = f"{_by(how)} in the handler{_why(how, news.oom)}"
         error = JobError("WorkerCrashed", f"the worker process ended {what}")

@@ -8,7 +8,7 @@ from typing import Any
 from jobctl.core.job import Job, JobError, Outcome, Status
 from jobctl.core.text import clean
 from jobctl.core.units import counted, human_duration
-from jobctl.core.wording import length_of
+from jobctl.core.wording import error_text, length_of
 from jobctl.runtime.log import Log
 
 _COMPLETED, _DONE = Outcome.COMPLETED, Status.COMPLETED
@@ -80,7 +80,7 @@ _WORDS = {Outcome.ERROR: "failed", Outcome.TIMEOUT: "timed out", Outcome.CRASHED
 
 def _brief(error: JobError) -> str:
     # On one line, or a job could write lines of its own into the log.
-    text = clean(f"{error.type}: {error.message}")
+    text = clean(error_text(error))
     return text if len(text) <= _LENGTH else f"{text[:_LENGTH]}…"
 
 

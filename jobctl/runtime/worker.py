@@ -16,7 +16,7 @@ from jobctl.clock import SystemClock
 from jobctl.core.job import Ending, Outcome
 from jobctl.runtime.channel import STOP_SIGNAL, Channel, Report, Task
 from jobctl.runtime.context import Context, decode_task
-from jobctl.runtime.describe import Ended, kept_result, raised
+from jobctl.runtime.describe import Ended, kept_result, raised, too_long
 from jobctl.runtime.handlers import Handler, handler_of
 from jobctl.runtime.interrupts import JobCancelled, JobTimeout
 from jobctl.runtime.joblog import Output
@@ -62,6 +62,7 @@ class Worker:
         self.name = str(self._pid)
         self._lasted = True  # whether the last job may have moved the peak of memory
         self._current: str | None = None  # the job that an exception may be raised in
+        self._timeout: float | None = None  # of the last job that had one
         self._stop_async: Callable[[], None] | None = None
         self._runner: Any = None
         self._command: Command | None = None  # the last one
@@ -201,6 +202,7 @@ class Worker:
         timeout = task.timeout
         try:
             if timeout is not None:
+                self._timeout = timeout
                 setitimer(ITIMER_REAL, timeout)
             if self._told_to_stop(job_id):
                 raise JobCancelled
@@ -239,7 +241,7 @@ class Worker:
 
     def _on_alarm(self, signum: int, frame: FrameType | None) -> None:
         if self._current is not None:
-            raise JobTimeout("the job ran longer than its timeout")
+            raise JobTimeout(too_long(self._timeout))
 
     def _on_stop(self, signum: int, frame: FrameType | None) -> None:
         if self._current is None or self.slots.to_stop(self.slot) != self._current:

@@ -10,7 +10,7 @@ import msgspec
 from jobctl.core import dependencies
 from jobctl.core import job as transitions
 from jobctl.core.store import AnyJob, Transaction
-from jobctl.errors import Duplicate, InvalidJob
+from jobctl.errors import Duplicate, InvalidJob, NotFound, WrongStatus
 
 #: What add_many takes: the fields by name, or (name, data) or (name, data, options).
 Spec = Mapping[str, Any] | Sequence[Any]
@@ -24,6 +24,13 @@ class Added(msgspec.Struct, frozen=True):
     id: str
     created: bool
     job: AnyJob
+
+
+class AddedMany(msgspec.Struct, frozen=True):
+    """What an add of many did: all ids in order, and those whose jobs were there and kept."""
+
+    ids: list[str]
+    kept: list[str]
 
 
 class Wanted(msgspec.Struct, frozen=True, gc=False):
@@ -73,24 +80,34 @@ def put(tx: Transaction, wanted: Wanted) -> Added:
     return _settle_clash(tx, old, wanted)
 
 
-def put_all(tx: Transaction, wanted: Sequence[Wanted]) -> None:
-    """Add many in their order. An id that stands twice among them is taken the second time."""
+def put_all(tx: Transaction, wanted: Sequence[Wanted], first: int = 1) -> list[str]:
+    """Add many in their order, and return the ids of those that were there and kept.
+
+    An id that stands twice among them is taken the second time. Raises as `put` does, saying
+    which of them it is; `first` is the number of the first.
+    """
     batch: dict[str, AnyJob] = {}
-    for one in wanted:
-        if one.named:
-            if one.job.id in batch:
+    kept: list[str] = []
+    for number, one in enumerate(wanted, first):
+        try:
+            if one.named:
+                if one.job.id in batch:
+                    tx.add(batch.values())
+                    batch = {}
+                old = tx.get(one.job.id)
+                if old is not None:
+                    if not _settle_clash(tx, old, one).created:
+                        kept.append(old.id)
+                    continue
+            if one.job.after:
                 tx.add(batch.values())
                 batch = {}
-            old = tx.get(one.job.id)
-            if old is not None:
-                _settle_clash(tx, old, one)
-                continue
-        if one.job.after:
-            tx.add(batch.values())
-            batch = {}
-            dependencies.check(tx, one.job)
+                dependencies.check(tx, one.job)
+        except (InvalidJob, NotFound, Duplicate, WrongStatus) as err:
+            raise type(err)(f"job {number}: {err}") from None
         batch[one.job.id] = one.job
     tx.add(batch.values())
+    return kept
 
 
 def _settle_clash(tx: Transaction, old: AnyJob, wanted: Wanted) -> Added:

@@ -206,6 +206,10 @@ class Looking:
 
         return follow(self._store, self._clock, self._nap, growth, job_id, timeout)
 
+    def has_daemon(self) -> bool:
+        """Return whether a daemon has the seat of this store."""
+        return self._store.pulse(0).pid is not None
+
 
 def parsed(filter: Filter | str | None) -> Filter:
     """Return what was given as a filter; None is one that every job passes."""

@@ -17,6 +17,7 @@ from jobctl.services import pausing
 from jobctl.services.adding import (
     NO_OPTIONS,
     Added,
+    AddedMany,
     Spec,
     Wanted,
     comes_after,
@@ -110,9 +111,18 @@ class QueueService(Looking):
         Everything is checked before anything is written. With `commands` one may be a shell
         job, as its record has it. Raises as `add` does.
         """
+        return self.add_all(specs, commands=commands).ids
+
+    def add_all(
+        self, specs: Iterable[Spec], *, commands: bool = False, first: int = 1
+    ) -> AddedMany:
+        """Do what add_many does, and say which of the jobs were there already.
+
+        `first` is the number that an error gives the first of them.
+        """
         wanted = self._all_wanted(specs, commands)
-        self._put_all(wanted)
-        return [one.job.id for one in wanted]
+        kept = self._put_all(wanted, first)
+        return AddedMany([one.job.id for one in wanted], kept)
 
     def chain(self, specs: Iterable[Spec | str]) -> list[str]:
         """Add jobs that run one after the other, all or none, and return their ids in order.
@@ -239,12 +249,14 @@ class QueueService(Looking):
             return Wanted(job, False, "keep")
         return Wanted(job, own_id(options) is not None, options.get("if_exists") or "keep")
 
-    def _put_all(self, wanted: Sequence[Wanted]) -> None:
-        if wanted:
-            with self._store.transaction() as tx:
-                put_all(tx, wanted)
-                self._beside.forget_replaced(wanted)
-            self._store.wake()
+    def _put_all(self, wanted: Sequence[Wanted], first: int = 1) -> list[str]:
+        if not wanted:
+            return []
+        with self._store.transaction() as tx:
+            kept = put_all(tx, wanted, first)
+            self._beside.forget_replaced(wanted)
+        self._store.wake()
+        return kept
 
     def _all_wanted(self, specs: Iterable[Spec], commands: bool = False) -> Sequence[Wanted]:
         """Return what specs ask for, all at one moment. Raises InvalidJob, saying which."""

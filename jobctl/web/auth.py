@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from hmac import compare_digest
 from pathlib import Path
 
-from jobctl.errors import ConfigError
+from jobctl.errors import ConfigError, StoreUnwritable
 from jobctl.services.whole import OURS
 from jobctl.web.wire import Headers, values
 
@@ -25,18 +25,23 @@ _LONGEST = 4096
 def find_token(folder: Path, environ: Mapping[str, str]) -> str:
     """Return the token: that of the environment, else the folder's, which is made if need be.
 
-    Raises ConfigError if it is empty or cannot be read or made.
+    Raises ConfigError if it is empty or cannot be read, StoreUnwritable if it cannot be made.
     """
     path = folder / "token"
     token, where = environ.get(VARIABLE), VARIABLE
     if token is None:
         where = str(path)
         try:
-            token = _read(path) or _make(path)
+            token = _read(path)
         except (OSError, ValueError) as err:
             raise ConfigError(
                 f"{path} cannot be used ({err}): remove it, and it is made anew"
             ) from None
+        if token is None:
+            try:
+                token = _make(path)
+            except OSError as err:  # a full or read-only disk, as for the rest of the store
+                raise StoreUnwritable(f"{path} cannot be made: {err.strerror}") from None
     token = token.strip()
     if not token:
         raise ConfigError(f"{where} is empty: it is the token that the dashboard asks for")

@@ -40,6 +40,35 @@ def test_batches(cli: Cli, store: DirectoryStore, monkeypatch: pytest.MonkeyPatc
     assert store.stats().pending == 5
 
 
+def test_jobs_that_were_there_are_told(cli: Cli, store: DirectoryStore) -> None:
+    twice = '{"name": "a", "id": "x", "data": 1}\n{"name": "a", "id": "x", "data": 2}\n'
+    code, out, err = cli("add", "--from", "-", stdin=twice)
+    assert (code, out) == (0, "x\nx\n")
+    assert "not added: 1 of 2 jobs, whose ids are taken" in err
+    assert "kept as it is: x\n" in err
+    assert there(store, "x").data == 1
+    lines = "".join(f'{{"name": "a", "id": "id{n}"}}\n' for n in range(7))
+    assert cli("add", "--from", "-", stdin=lines).err == ""
+    assert "7 of 7 jobs" in (err := cli("add", "--from", "-", stdin=lines).err)
+    assert err.endswith("id3, id4, ...\n")
+    replacing = '{"name": "a", "id": "x", "data": 3, "if_exists": "replace"}\n'
+    assert cli("add", "--from", "-", stdin=replacing).err == ""
+
+
+def test_a_job_that_the_store_refuses_is_named(
+    cli: Cli, store: DirectoryStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lines = '{"name": "a", "id": "x"}\n{"name": "a", "after": ["nobody"]}\n'
+    code, out, err = cli("add", "--from", "-", stdin=lines)
+    assert (code, out) == (3, "")
+    assert err.startswith("jobctl: job 2: after: there is no job nobody")
+    assert store.stats().total == 0
+    monkeypatch.setattr(adding, "BATCH", 1)  # counted on from one batch to the next
+    code, out, err = cli("add", "--from", "-", stdin=lines)
+    assert (code, out) == (3, "x\n")
+    assert "job 2: after" in err
+
+
 @pytest.mark.parametrize(
     ("bad", "message"),
     [

@@ -106,7 +106,7 @@ def test_a_dry_run(verb: str, done: str, cli: Cli, store: DirectoryStore) -> Non
         "ID",
         *(f"dead{n:02}" for n in range(11, 1, -1)),
     ]
-    assert result.err == f"note: 12 jobs would be {done}; none was\n"
+    assert result.err == f"note: 12 jobs would be {done}; none was, the first 10 are shown\n"
     document = json.loads(cli(verb, "name:mail", "--dry-run", "--json").out)
     assert (document["matched"], len(document["jobs"])) == (12, 10)
     nothing = cli(verb, "name:nobody", "--dry-run", "--json")

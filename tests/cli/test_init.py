@@ -51,6 +51,17 @@ def test_config_check(cli: Cli, tmp_path: Path) -> None:
     assert cli("config", "check", "--json") == (0, "[]\n", "")
 
 
+def test_config_check_shows_a_traceback_line_by_line(cli: Cli, tmp_path: Path) -> None:
+    (tmp_path / "jobs.toml").write_text('[run]\nhandlers = ["broken"]\n')
+    (tmp_path / "broken.py").write_text('raise RuntimeError("\\x1b[31m")\n')
+    code, out, err = cli("config", "check")
+    assert (code, err) == (2, "")
+    first, *others = out.splitlines()
+    assert first.endswith("jobs.toml: run.handlers: broken does not import:")
+    assert others[0] == "Traceback (most recent call last):"
+    assert others[-1] == "RuntimeError: \\x1b[31m"
+
+
 def test_run_hands_its_flags_over(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
     calls: list[tuple[Any, dict[str, Any]]] = []
 

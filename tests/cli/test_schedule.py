@@ -275,3 +275,11 @@ def test_schedule_alone_shows_its_help(cli: Cli) -> None:
     result = cli("schedule")
     assert result.code == 2
     assert "history" in result.err
+
+
+@pytest.mark.usefixtures("store")
+def test_what_follows_from_a_job_without_a_handler(cli: Cli, tmp_path: Path) -> None:
+    known = tmp_path / "store" / "handlers.json"
+    known.write_text(json.dumps({"handlers": {"hello": {}}}))
+    assert "no daemon starts" in cli("schedule", "add", "one", "@daily", "nosuch").err
+    assert cli("schedule", "add", "two", "@daily", "hello").err == ""

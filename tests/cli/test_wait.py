@@ -16,6 +16,8 @@ from tests.cli.conftest import Cli
 from tests.cli.terminal import on_terminal
 from tests.helpers import NOON, after, claim, end, make_job, put
 
+NO_DAEMON = "note: no daemon runs, so nothing ends before one is there: `jobctl run`\n"
+
 
 def test_the_view() -> None:
     counts = Counter(
@@ -94,7 +96,8 @@ def test_a_terminal_that_cannot_go_back_is_shown_nothing(
     monkeypatch.setenv("TERM", "dumb")
     put(store, make_job("a"))
     with on_terminal("wait", "a", "--timeout", "0.3") as waiting:
-        assert waiting.end(124) == "a  pending\r\nnote: timed out; not finished: a\r\n"
+        told = "note: timed out; not finished: a\n"
+        assert waiting.end(124) == f"{NO_DAEMON}a  pending\n{told}".replace("\n", "\r\n")
 
 
 def test_a_pipe_is_shown_nothing(cli: Cli, store: DirectoryStore) -> None:
@@ -102,5 +105,17 @@ def test_a_pipe_is_shown_nothing(cli: Cli, store: DirectoryStore) -> None:
     assert cli("wait", "a", "--timeout", "0.1") == (
         124,
         "a  pending\n",
-        "note: timed out; not finished: a\n",
+        f"{NO_DAEMON}note: timed out; not finished: a\n",
     )
+
+
+def test_what_has_ended_needs_no_daemon(cli: Cli, store: DirectoryStore) -> None:
+    put(store, make_job("a", status=Status.COMPLETED, attempts=1, finished_at=NOON))
+    assert cli("wait", "a") == (0, "a  completed\n", "")
+
+
+def test_where_a_daemon_runs_nothing_is_said_of_it(cli: Cli, store: DirectoryStore) -> None:
+    put(store, make_job("a"))
+    with store.seat():
+        said = cli("wait", "a", "--timeout", "0.1").err
+    assert said == "note: timed out; not finished: a\n"

@@ -217,7 +217,7 @@ def test_dead_jobs_are_grouped(works: Works) -> None:
         {"id": "a", "name": "work", "schedule": None, "attempts": 1, "error": "ValueError: no"}
     ]
     assert (second["count"], len(second["items"])) == (30, 20)
-    assert second["message"] == "30 jobs that are dead: work b0, work b1, work b2, ..."
+    assert second["message"] == "30 jobs are dead: work b0, work b1, work b2, ..."
 
 
 def test_kinds_wait_for_themselves_alone(works: Works) -> None:
@@ -318,7 +318,7 @@ def test_a_webhook_is_called(works: Works) -> None:
     works.die("a")
     thread.join(10)
     server.server_close()
-    assert got[0]["message"] == "1 jobs that are dead: work a"
+    assert got[0]["message"] == "1 job is dead: work a"
 
 
 # --- retention ---------------------------------------------------------------------------

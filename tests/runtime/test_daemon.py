@@ -87,6 +87,7 @@ def test_a_retry_after_a_timeout_has_all_its_time(make_rig: Any) -> None:
         assert attempt.exit is None
         assert attempt.outcome is Outcome.TIMEOUT
         assert attempt.finished_at - attempt.started_at >= timedelta(seconds=0.2)
+        assert attempt.error.message == "the job ran longer than its timeout of 0.2 s"
     assert len(job.history) == 3
 
 

@@ -130,6 +130,8 @@ def test_a_killed_attempt_has_its_tail_and_cpu(rig: Rig) -> None:
     job_id = rig.queue.add("hangs", timeout=0.2)
     [attempt] = rig.ended(job_id).history
     assert attempt.outcome is Outcome.TIMEOUT
+    assert attempt.error is not None
+    assert "its timeout of 0.2 s" in attempt.error.message
     assert attempt.exit is not None
     assert attempt.log_tail is not None
     assert attempt.log_tail[0].endswith("hanging")

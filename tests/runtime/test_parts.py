@@ -231,6 +231,10 @@ def ended(outcome: Outcome, status: Status, message: str = "boom", **fields: Any
         ),
         (ended(Outcome.RELEASED, Status.PENDING), ""),
         (
+            ended(Outcome.ERROR, Status.FAILED, ""),
+            "work id1 failed: ValueError; it is dead after 2 attempts: jobctl explain id1",
+        ),
+        (
             ended(Outcome.ERROR, Status.FAILED, EVIL),
             "work id1 failed: ValueError: \\x1b[2J\\u202e\\x0a12:00:00 forged; it is dead "
             "after 2 attempts: jobctl explain id1",

@@ -34,7 +34,7 @@ from tests.helpers import NOON, FakeClock, after, make_job
     [
         (Outcome.RELEASED, 9, Outcome.RELEASED, None),
         (Outcome.CANCELLED, 9, Outcome.CANCELLED, None),
-        (Outcome.TIMEOUT, 9, Outcome.TIMEOUT, "the handler did not end in time"),
+        (Outcome.TIMEOUT, 9, Outcome.TIMEOUT, "did not end at its timeout of 2.5 s"),
         (None, 9, Outcome.CRASHED, "ended by SIGKILL in the handler"),
         (None, 40, Outcome.CRASHED, "ended by signal 40 in the handler"),
         (None, 3 << 8, Outcome.CRASHED, "ended with exit code 3 in the handler"),
@@ -46,7 +46,7 @@ def test_what_a_death_makes_of_what_was_begun(
     killed: Outcome | None, status: int | None, outcome: Outcome, message: str | None
 ) -> None:
     news = None if status is None else Exited(7, status, 5000, NOON)
-    ending = judge.ended(killed, news, after(1))
+    ending = judge.ended(killed, news, after(1), timeout=2.5)
     assert (ending.outcome, ending.finished_at) == (outcome, after(1))
     assert message is None or (ending.error is not None and message in ending.error.message)
     assert outcome not in (Outcome.CRASHED, Outcome.TIMEOUT) or ending.max_rss == 5000

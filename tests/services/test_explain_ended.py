@@ -133,6 +133,13 @@ def test_completed_without_its_result(store: Watched) -> None:
     assert codes(why(store)) == ["completed", "result-not-kept"]
 
 
+def test_a_long_message_is_said_to_its_end(store: Watched) -> None:
+    text = "the job completed, but its result was not kept: " + "x" * 90 + ": pass plain values"
+    error = JobError("ResultNotKept", text)
+    run_once(store, make_job("it"), Outcome.COMPLETED, error=error)
+    assert said(why(store), "result-not-kept") == f"ResultNotKept: {text}."
+
+
 def test_retries_used_up(store: Watched) -> None:
     error = JobError("ValueError", "no", "Traceback")
     run_once(
@@ -279,6 +286,7 @@ def test_its_schedule(store: Watched) -> None:
     put(store, make_job("night@2026-11-24T12:00:00Z", schedule="night"))
     put(store, make_job("byhand", schedule="night"), make_job("plain"))
     put(store, make_job("x@2026-11-24T12:00:00Z", schedule="x"))
+    put(store, make_job("often", schedule="xy"))
     assert said(why(store, "night@2026-11-24T12:00:00Z"), "schedule") == (
         "It is of schedule night (0 3 * * *, Europe/Berlin), for its tick at "
         "2026-11-24T12:00:00Z (just now) (late: no daemon ran)."
@@ -288,6 +296,9 @@ def test_its_schedule(store: Watched) -> None:
     )
     assert said(why(store, "x@2026-11-24T12:00:00Z"), "schedule") == (
         "It is of schedule x, for its tick at 2026-11-24T12:00:00Z (just now)."
+    )
+    assert said(why(store, "often"), "schedule") == (
+        "It is of schedule xy (every 5s, UTC), triggered by hand."
     )
     assert why(store, "plain").about == ()
 

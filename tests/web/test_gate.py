@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import socket
 import threading
@@ -14,7 +15,7 @@ import httpx
 import pytest
 
 from jobctl.core.store import Stats
-from jobctl.errors import ConfigError
+from jobctl.errors import ConfigError, StoreUnwritable
 from jobctl.web import connection, gate, incoming
 from jobctl.web.auth import allows, find_token
 from jobctl.web.gate import FAILURES
@@ -219,6 +220,18 @@ def test_a_token_that_cannot_be_used_is_named(tmp_path: Path) -> None:
         find_token(tmp_path, {})
     with pytest.raises(ConfigError, match="JOBCTL_TOKEN is empty"):
         find_token(tmp_path, {"JOBCTL_TOKEN": ""})
+
+
+def test_a_token_that_a_full_disk_does_not_take_is_the_stores_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*args: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "link", full)
+    with pytest.raises(StoreUnwritable, match="token cannot be made: No space left on device"):
+        find_token(tmp_path, {})
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_the_address_holds_the_token_behind_the_fragment() -> None:

@@ -30,7 +30,7 @@ def check(ctx: typer.Context, json: Json = False) -> int:
         render.json(faults)
         return INVALID if faults else 0
     for fault in faults:
-        render.block(str(fault))
+        render.block(fault.block())
     if not faults:
         render.note("the configuration is fine")
     return INVALID if faults else 0

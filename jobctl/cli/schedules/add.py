@@ -81,7 +81,11 @@ def command(
         every=every,
         options=options,
     )
-    known.note_unknown(here, [job], "the daemon refuses the schedule until there is one")
+    known.note_unknown(
+        here,
+        [job],
+        "until there is one no daemon starts, and one that runs keeps its old schedules",
+    )
     if json:
         render.json({"name": name, "file": str(path)})
     else:

@@ -8,7 +8,7 @@ from datetime import timedelta
 from jobctl.core.dependencies import FAILED as DEPENDENCY
 from jobctl.core.job import DEATHS, RETRYABLE, Attempt, Outcome, Status
 from jobctl.core.units import human_duration, human_size
-from jobctl.core.wording import error_line, length_of
+from jobctl.core.wording import error_sentence, length_of
 from jobctl.services.explaining.answer import Reason
 from jobctl.services.explaining.case import Case
 
@@ -133,4 +133,4 @@ def _took(one: Attempt) -> str:
 
 
 def _line(case: Case) -> str:
-    return error_line(case.job.error).rstrip(".")
+    return error_sentence(case.job.error).rstrip(".")

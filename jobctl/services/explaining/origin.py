@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from jobctl.core.note import TICK
 from jobctl.core.schedule import tick_of
 from jobctl.core.standing import tick_of_note
+from jobctl.core.units import human_duration
 from jobctl.services.explaining.answer import Reason
 from jobctl.services.explaining.case import Case
 from jobctl.services.marks import standing_in
@@ -36,4 +37,6 @@ def _rule(case: Case, name: str) -> str:
     """Return when the schedule ticks, as the store remembers it."""
     standing = standing_in(case.store, name)
     rule, _, rest = ("" if standing is None else standing.timing).partition(" | ")
+    if rule.startswith("every "):  # seconds, as a bare number
+        rule = f"every {human_duration(float(rule.removeprefix('every ')))}"
     return f" ({rule}, {rest.partition(' | ')[0]})" if rest else ""
