@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import signal
@@ -84,6 +85,18 @@ class Rig:
         """Signal a daemon and return the exit code it ends with."""
         daemon.send_signal(number)
         return daemon.wait(timeout=20)
+
+    def stopped_without_the_lock(self, daemon: subprocess.Popen[bytes]) -> bool:
+        """Stop the daemon, unless that would keep the store's write lock from everybody."""
+        daemon.send_signal(signal.SIGSTOP)
+        eventually(lambda: "State:\tT" in Path(f"/proc/{daemon.pid}/status").read_text())
+        with open(self.folder / ".jobctl/locks/write.lock") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                daemon.send_signal(signal.SIGCONT)
+                return False
+        return True
 
     def kill(self, daemon: subprocess.Popen[bytes]) -> None:
         """Kill a daemon with -9."""

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
 import signal
-import subprocess
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -86,19 +83,6 @@ def test_what_a_rate_holds_back(make_rig: MakeRig) -> None:
     assert "queue" not in reasons(rig, second)
 
 
-def stopped_without_the_lock(rig: Rig, daemon: subprocess.Popen[bytes]) -> bool:
-    """Stop the daemon, unless that would keep the store's write lock from everybody."""
-    daemon.send_signal(signal.SIGSTOP)
-    eventually(lambda: "State:\tT" in Path(f"/proc/{daemon.pid}/status").read_text())
-    with open(rig.folder / ".jobctl/locks/write.lock") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            daemon.send_signal(signal.SIGCONT)
-            return False
-    return True
-
-
 def test_a_daemon_that_is_stopped_by_a_signal(
     make_rig: MakeRig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -109,7 +93,7 @@ def test_a_daemon_that_is_stopped_by_a_signal(
     assert defaults is not None
     monkeypatch.setattr(Case.__init__, "__defaults__", (*defaults[:-1], 0.3))
     daemon = rig.start()
-    eventually(lambda: stopped_without_the_lock(rig, daemon))
+    eventually(lambda: rig.stopped_without_the_lock(daemon))
     job_id = rig.queue.add("short")
     assert f"process {daemon.pid}, did not answer" in reasons(rig, job_id)["daemon-hangs"]
     daemon.send_signal(signal.SIGCONT)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -40,10 +41,10 @@ def rig(tmp_path: Path) -> Iterator[Rig]:
         made.close()
 
 
-def refused(rig: Rig) -> bool:
-    """Add a job; return whether there was no room for it."""
+def refused(rig: Rig, size: int) -> bool:
+    """Add a job with so many bytes of data; return whether there was no room for it."""
     try:
-        rig.queue.add("hold", {"fill": "x" * 900})
+        rig.queue.add("hold", {"fill": "x" * size})
     except StoreFull:
         return True
     return False
@@ -52,24 +53,29 @@ def refused(rig: Rig) -> bool:
 @pytest.mark.root
 @pytest.mark.parametrize("index", ["there", "gone"])
 def test_a_disk_that_is_full_for_a_while(index: str, rig: Rig) -> None:
-    for name in ("one", "two", "waits"):
+    for name in ("one", "two"):
         rig.queue.add("hold", id=name)
-    daemon = rig.start()
+    daemon = rig.start("--concurrency", "3")
     rig.running("one")
     rig.running("two")
+    # It has a place free, and finds the disk full when it comes to what is new.
+    eventually(lambda: rig.stopped_without_the_lock(daemon))
+    rig.queue.add("hold", id="waits")
     if index == "gone":
         for file in (rig.folder / ".jobctl").glob("index.sqlite*"):
             file.unlink()
     with kept_full(rig.folder / ".jobctl"):
-        assert any(refused(rig) for _ in range(3000))
-        (rig.folder / "go").touch()
-        for name in ("one", "two"):
-            job = rig.until(name, Status.COMPLETED)
-            assert job.result == "r" * 6000
+        for size in (900, 0):  # to the last bytes: a claim's line is longer than a small add's
+            assert any(refused(rig, size) for _ in range(3000))
+        daemon.send_signal(signal.SIGCONT)
         eventually(lambda: "no new jobs are started: " in rig.log())
         assert "free some space" in rig.log()
         assert rig.get("waits").status is Status.PENDING
         assert "store" in [reason.code for reason in rig.queue.explain("waits").reasons]
+        (rig.folder / "go").touch()
+        for name in ("one", "two"):
+            job = rig.until(name, Status.COMPLETED)
+            assert job.result == "r" * 6000
     rig.until("waits", Status.COMPLETED)
     eventually(lambda: "the store can be used again" in rig.log())
     assert rig.stop(daemon) == 0
